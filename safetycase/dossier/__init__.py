@@ -1,0 +1,1 @@
+"""The showing half: one frozen object per document, figures, HTML and PDF."""

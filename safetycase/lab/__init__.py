@@ -1,0 +1,1 @@
+"""The asking half: torch lives here and nowhere else."""

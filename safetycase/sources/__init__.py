@@ -1,0 +1,1 @@
+"""Inputs that need no torch: prompt sets and their splits, file digests, configurations, the list of organisms."""
