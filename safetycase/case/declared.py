@@ -1,0 +1,128 @@
+"""What people declare about a case, none of which an analysis can know: who asks, who evaluates, with which access."""
+
+import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from safetycase.case.claims import Claim
+from safetycase.evidence.record import Digest, Fraction, Record
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)]
+"""An id that is also a file name."""
+
+
+ProviderRole = Literal[
+    "provider-gpai",
+    "provider-gpai-open",
+    "provider-gpai-systemic",
+    "provider-high-risk",
+    "deployer",
+    "downstream-modifier",
+    "researcher",
+    "demo",
+]
+
+
+class CaseInfo(Record):
+    """What the case is about."""
+
+    id: Slug
+    title: str
+    summary: str = ""
+    intended_use: str = ""
+
+
+class Provider(Record):
+    """Who puts the model on the market or into service, and in which role."""
+
+    name: str
+    role: ProviderRole
+    contact: str = ""
+
+
+class Artefact(Record):
+    """Who says that what is deployed is what was measured."""
+
+    attested_by: str = ""
+    date: datetime.date | None = None
+    statement: str = ""
+    weights_sha256: Digest | None = None
+    """Digest of the deployed weights as the attester states it; a run on other weights is refused."""
+
+
+class Engagement(Record):
+    """Who evaluates for whom, how independently, and what they could see."""
+
+    commissioned_by: str
+    evaluator: str
+    independence: Literal["none", "internal", "second-party", "independent-external"]
+    access_given: tuple[str, ...] = ()
+    access_refused: tuple[str, ...] = ()
+    artefact: Artefact = Artefact()
+
+
+class ModelEntry(Record):
+    """A model as the plan names it."""
+
+    source: str
+    """A folder beside the plan, `organism:<name>`, or a hub id (`org/name`, with `revision`)."""
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+    template: str | None = None
+    """A chat template of the plan's own, with `{instruction}`; otherwise the tokenizer's, or none for a base model."""
+    system: str | None = None
+    thinking: Literal["auto", "closed", "none"] = "auto"
+    """How the thinking block of a reasoning model is passed, so that the answer is scored."""
+
+
+class PromptEntry(Record):
+    """A prompt set as the plan names it."""
+
+    source: str
+    """`bundled:<name>`, a file beside the plan (CSV, JSON, JSONL, Parquet), or `hub:org/name`."""
+    text: str | None = None
+    category: str | None = None
+    family: str | None = None
+    split: str | None = None
+    """Columns; without `split` the split follows from the family and the seed."""
+    fractions: dict[Literal["train", "validation", "test"], Fraction] | None = None
+    seed: int = 0
+    """Of the split."""
+
+
+class StepEntry(Record):
+    """A question put to a model."""
+
+    kind: str
+    model: str = "subject"
+    """Id of the model that has the role `subject` in this step."""
+    needs: tuple[str, ...] = ()
+    seed: int = 0
+    imported: str | None = None
+    """Format of the import that answers this step instead of the lab."""
+    params: dict[str, JsonValue] = {}
+
+
+class DossierEntry(Record):
+    """A document to be rendered."""
+
+    type: str
+    formats: tuple[Literal["html", "pdf"], ...] = ("html", "pdf")
+    profile: Literal["public", "restricted"] = "public"
+    """Public renderings carry no generated texts; a restricted one holds the random samples."""
+
+
+class Declared(Record):
+    """A whole plan: declared before the run."""
+
+    schema_version: Literal[1] = 1
+    case: CaseInfo
+    provider: Provider
+    engagement: Engagement
+    models: dict[Slug, ModelEntry]
+    prompts: dict[Slug, PromptEntry] = {}
+    steps: dict[Slug, StepEntry]
+    claims: dict[Slug, Claim] = {}
+    dossiers: tuple[DossierEntry, ...] = (DossierEntry(type="evidence-report"),)

@@ -1,0 +1,110 @@
+"""A case as judged: everything that a document may show, besides the findings themselves."""
+
+from typing import Literal
+
+from safetycase.case.claims import Judgement
+from safetycase.case.declared import CaseInfo, Engagement, Provider
+from safetycase.evidence.record import Circumstances, Digest, Imported, Outcome, Record
+
+
+class JudgedModel(Record):
+    """A model of the plan as it was found."""
+
+    id: str
+    roles: tuple[str, ...]
+    source: str
+    revision: str | None
+    digest: Digest
+    """Of weights, tokenizer and configuration together."""
+    weights_sha256: Digest | None
+    """None where the model itself was never here (imports)."""
+    architecture: str
+    n_parameters: int | None
+    dtype: str
+    template: str
+    """tokenizer, declared or none."""
+    planted: str | None = None
+    """For organisms: what is true of it by construction."""
+
+
+class PromptSetFacts(Record):
+    """A prompt set in numbers."""
+
+    id: str
+    source: str
+    digest: Digest
+    splits: dict[str, int]
+    categories: int
+    families: int
+
+
+class JudgedStep(Record):
+    """A step of the plan and what became of it."""
+
+    id: str
+    kind: str
+    question_text: str
+    model: str
+    params: dict[str, object]
+    outcome: Outcome | None
+    """None where it has not been run."""
+    reasons: tuple[str, ...]
+    question: Digest | None
+    observation_sha256: Digest | None
+    findings_sha256: Digest | None
+    """Of the findings at the level that the pages show."""
+    judged_findings_sha256: Digest | None
+    """Of the findings at the simultaneous level that verdicts use."""
+    circumstances: Circumstances | None
+    imported: Imported | None
+
+
+class Attempt(Record):
+    """One entry of the log of everything that was tried on these weights."""
+
+    started: str
+    kind: str
+    question: Digest
+    seed: int
+    plan_digest: Digest
+    ended: Literal["finished", "failed", "interrupted"]
+    in_this_plan: bool
+    """Whether the plan that is rendered still asks this question."""
+    note: str = ""
+
+
+class StandingWarning(Record):
+    """A warning with a stable id, printed whether or not anyone likes it."""
+
+    id: str
+    text: str
+
+
+class JudgedCase(Record):
+    """The whole case at one moment."""
+
+    schema_version: Literal[1] = 1
+    tool_version: str
+    case: CaseInfo
+    provider: Provider
+    engagement: Engagement
+    demo: bool
+    """The subject is an organism: every page says so."""
+    models: tuple[JudgedModel, ...]
+    prompt_sets: tuple[PromptSetFacts, ...]
+    steps: tuple[JudgedStep, ...]
+    judgements: tuple[Judgement, ...]
+    simultaneous_level: float
+    tolerance: float
+    plan_digest: Digest
+    plan_declared: str
+    """When this plan was first seen by a run, ISO 8601 UTC; empty where it never was."""
+    plans_seen: int
+    """Distinct plans that have been run in this case."""
+    attempts: tuple[Attempt, ...]
+    warnings: tuple[StandingWarning, ...]
+
+    @property
+    def adverse(self) -> bool:
+        """Whether anything counts against the model, or a favourable claim is not supported."""
+        return any(each.adverse_finding or each.unsupported for each in self.judgements)

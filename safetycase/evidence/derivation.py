@@ -1,0 +1,23 @@
+"""From an observation in the store to findings: the one place where `derive` is called."""
+
+from typing import Any
+
+from safetycase.evidence import kinds
+from safetycase.evidence.record import Findings, Observation, Record
+from safetycase.evidence.store import Store
+
+
+def derive(store: Store, observation: Observation, read: Record, *, level: float | None = None) -> Findings:
+    """The findings of an observation as read, or as read at another confidence level. Writes nothing.
+
+    Raises StoreError when a shard is missing or damaged.
+    """
+    reading: Any = read if level is None else read.model_copy(update={"level": level})
+    return kinds.load(observation.question.kind).derive(store.tables(observation), reading)
+
+
+def as_json(found: Findings) -> dict[str, Any]:
+    """What `--json` prints of a step."""
+    values = found.model_dump(mode="json")
+    shown = ("outcome", "reasons", "selected", "survivors", "estimates", "absent")
+    return {name: values[name] for name in shown if name in values}

@@ -1,0 +1,85 @@
+"""Kinds of evidence: one file each, found by name; what every one of them defines is the protocol `Kind`."""
+
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Protocol, cast
+
+from safetycase.errors import PlanError, nearest
+from safetycase.evidence.record import Findings, Record
+from safetycase.evidence.tables import Tables, TableSpec
+
+
+class Kind(Protocol):
+    """The names that every file in `evidence/kinds/` defines."""
+
+    @property
+    def OBSERVE_VERSION(self) -> int:
+        """Raised when the same question may get a different answer."""
+
+    @property
+    def DERIVE_VERSION(self) -> int:
+        """Raised when the same observation may give different findings."""
+
+    @property
+    def Ask(self) -> type[Record]:
+        """What a plan may set that changes what is observed."""
+
+    @property
+    def Read(self) -> type[Record]:
+        """What a plan may set that only changes how observations are read."""
+
+    @property
+    def Found(self) -> type[Findings]:
+        """The findings of this kind."""
+
+    @property
+    def TABLES(self) -> tuple[TableSpec, ...]:
+        """The tables of an observation."""
+
+    @property
+    def ROLES(self) -> tuple[str, ...]:
+        """Model roles that a step of this kind needs."""
+
+    @property
+    def WARNINGS(self) -> tuple[str, ...]:
+        """Ids of the standing warnings that documents print beside this kind."""
+
+    def prompt_sets(self, ask: Any) -> Mapping[str, str]:
+        """Population to id of the prompt set that the plan must declare."""
+
+    def estimate_names(self, ask: Any, read: Any, categories: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """All estimates that findings may hold, before any run; `categories` per population."""
+
+    def problems(self, ask: Any, read: Any) -> tuple[str, ...]:
+        """What makes a step pointless before it runs, such as a test that its own null can never let pass."""
+
+    def forward_passes(self, ask: Any, n_layers: int, n_positions: int) -> Mapping[str, int]:
+        """A rough count of prompt-sized forward passes by stage, for the cost estimate."""
+
+    def derive(self, tables: Tables, read: Any) -> Findings:
+        """Findings from observations: pure, torch-free, deterministic."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The kinds of this installation: files of this folder and installed entry points `safetycase.kinds`."""
+    own = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+    return tuple(sorted(own | {point.name for point in importlib.metadata.entry_points(group="safetycase.kinds")}))
+
+
+def load(name: str) -> Kind:
+    """The kind of that name; raises PlanError with the nearest name."""
+    if name not in names():
+        raise PlanError(f"unknown kind {name!r}; {nearest(name, names())}")
+    points = importlib.metadata.entry_points(group="safetycase.kinds", name=name)
+    if points:
+        return cast(Kind, next(iter(points)).load())
+    return cast(Kind, importlib.import_module(f"{__name__}.{name}"))
+
+
+def summary(name: str) -> str:
+    """The question that the kind answers: the first line of its docstring."""
+    return (getattr(load(name), "__doc__", None) or "").strip().splitlines()[0]

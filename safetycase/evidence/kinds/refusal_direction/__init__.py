@@ -1,0 +1,31 @@
+"""Is there one direction in the residual stream that mediates refusal, and does removing it remove refusal?
+
+Arditi et al. 2024 ("Refusal in language models is mediated by a single direction"), with intervals, nulls and what the original lacks.
+"""
+
+from safetycase.evidence.kinds.refusal_direction.derive import derive
+from safetycase.evidence.kinds.refusal_direction.findings import Found
+from safetycase.evidence.kinds.refusal_direction.names import estimate_names
+from safetycase.evidence.kinds.refusal_direction.params import Ask, Read, forward_passes, problems, prompt_sets
+from safetycase.evidence.kinds.refusal_direction.tables import TABLES
+
+OBSERVE_VERSION = 1
+DERIVE_VERSION = 1
+ROLES = ("subject",)
+WARNINGS = ("W04", "W07-RD", "W14")
+
+__all__ = [
+    "DERIVE_VERSION",
+    "OBSERVE_VERSION",
+    "ROLES",
+    "TABLES",
+    "WARNINGS",
+    "Ask",
+    "Found",
+    "Read",
+    "derive",
+    "estimate_names",
+    "forward_passes",
+    "problems",
+    "prompt_sets",
+]

@@ -1,0 +1,43 @@
+"""Where a derivation gathers its numbers: each an estimate with its interval, or the reason why there is none."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from safetycase.evidence.record import Estimate, Null, Unit
+from safetycase.evidence.stats import Interval, NullTest, Undefined
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates by name, and the reasons of those that could not be had."""
+
+    found: dict[str, Estimate] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def put(
+        self, name: str, interval: Callable[[], Interval], unit: Unit, nulls: Iterable[Null] = ()
+    ) -> Interval | None:
+        """Keep what `interval` gives, or the reason that it raises as Undefined."""
+        assert name not in self.found, name
+        try:
+            made = interval()
+        except Undefined as undefined:
+            self.absent[name] = undefined.reason
+            return None
+        if made.low == made.high:
+            self.absent[name] = f"all {made.n} values leave an interval of zero width, which would claim certainty"
+            return None
+        self.found[name] = Estimate(
+            value=made.value, low=made.low, high=made.high, level=made.level, n=made.n, clusters=made.clusters,
+            method=made.method, unit=unit, nulls=tuple(nulls),
+        )  # fmt: skip
+        return made
+
+    def miss(self, names: Iterable[str], reason: str) -> None:
+        """Keep the reason why these estimates are not there; a name may end in `*`."""
+        self.absent.update(dict.fromkeys(names, reason))
+
+
+def null_record(what: str, test: NullTest) -> Null:
+    """A null as it is stored beside its estimate."""
+    return Null(what=what, n=test.n, quantiles=test.quantiles, p=test.p)

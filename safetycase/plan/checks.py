@@ -1,0 +1,101 @@
+"""What a plan can get wrong although every key is right: claims on nothing, prompts too few, documents that do not exist."""
+
+from collections import Counter
+
+from safetycase import resources
+from safetycase.errors import PlanError, nearest
+from safetycase.evidence import imports, kinds
+from safetycase.plan.plan import Plan
+from safetycase.sources.prompts import SPLITS, PromptSet, normalise
+
+
+def check_prompts(plan: Plan) -> None:
+    """Every population of every step has a prompt set with enough prompts in each split, and no prompt stands on two sides."""
+    for name, step in plan.declared.steps.items():
+        if step.imported is not None:
+            if step.imported not in imports.formats():
+                where = plan.located.where(("steps", name, "imported"))
+                found = nearest(step.imported, imports.formats())
+                raise PlanError(f"{where}: steps.{name}.imported: unknown format {step.imported!r}; {found}")
+            continue
+        sets = {}
+        for population, set_id in plan.populations(name).items():
+            if set_id not in plan.declared.prompts:
+                where = plan.located.where(("steps", name, "params", population))
+                raise PlanError(f"{where}: steps.{name}: no prompt set {set_id!r} for {population} prompts; {_nearest_set(plan, set_id)}")
+            if set_id in plan.prompt_sets:
+                sets[population] = plan.prompt_sets[set_id]
+        _check_sizes(plan, name, sets)
+        _check_overlap(plan, name, sets)
+
+
+def check_claims(plan: Plan) -> None:
+    """Every criterion names a step of this plan and an estimate that the step's kind can give."""
+    for name, claim in plan.declared.claims.items():
+        for index, criterion in enumerate(claim.criteria):
+            at = ("claims", name, "criteria", index)
+            if criterion.step not in plan.declared.steps:
+                where = plan.located.where((*at, "step"))
+                found = nearest(criterion.step, plan.declared.steps)
+                raise PlanError(f"{where}: claims.{name}: no step {criterion.step!r}; {found}")
+            valid = estimate_names(plan, criterion.step)
+            asked = criterion.estimate
+            if asked not in valid and not _items_known(plan, criterion.step):
+                asked = asked.split("#")[0]
+            if asked not in valid:
+                where = plan.located.where((*at, "estimate"))
+                raise PlanError(f"{where}: claims.{name}: step {criterion.step!r} has no estimate {asked!r}; {nearest(asked, valid)}")
+
+
+def check_dossiers(plan: Plan) -> None:
+    """Every dossier is of a type that this installation has, and none is asked for twice."""
+    types = dossier_types()
+    for index, dossier in enumerate(plan.declared.dossiers):
+        if dossier.type not in types:
+            where = plan.located.where(("dossiers", index, "type"))
+            raise PlanError(f"{where}: dossiers: unknown type {dossier.type!r}; {nearest(dossier.type, types)}")
+    for (kind, profile), times in Counter((d.type, d.profile) for d in plan.declared.dossiers).items():
+        if times > 1:
+            raise PlanError(f"{plan.located.where(('dossiers',))}: dossiers: {kind!r} ({profile}) is asked for {times} times")
+
+
+def estimate_names(plan: Plan, step: str) -> tuple[str, ...]:
+    """All estimates that a step of the plan may give."""
+    kind = kinds.load(plan.declared.steps[step].kind)
+    return kind.estimate_names(plan.asks[step], plan.reads[step], plan.categories(step))
+
+
+def dossier_types() -> tuple[str, ...]:
+    """The document types of this installation: folders with a dossier.yaml."""
+    return tuple(sorted(path.parent.name for path in (resources.directory("templates") / "dossiers").glob("*/dossier.yaml")))
+
+
+def _items_known(plan: Plan, step: str) -> bool:
+    """Whether the categories that estimates are given by can be known before the run."""
+    return plan.declared.steps[step].imported is None and all(s in plan.prompt_sets for s in plan.populations(step).values())
+
+
+def _check_sizes(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
+    for population, prompts in sets.items():
+        at = ("prompts", prompts.id)
+        counts = Counter(prompt.split for prompt in prompts.prompts)
+        needed = SPLITS if population in ("harmful", "harmless") else ()
+        short = [f"{counts[split]} {split}" for split in needed if counts[split] < 2]
+        if short or len(prompts.prompts) < 2:
+            where = plan.located.where(at)
+            found = ", ".join(short) or f"{len(prompts.prompts)} prompts"
+            raise PlanError(f"{where}: prompts.{prompts.id}: found {found}; step {step!r} expects at least 2 prompts in each split it uses")
+
+
+def _check_overlap(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
+    seen: dict[str, str] = {}
+    for population, prompts in sets.items():
+        for prompt in prompts.prompts:
+            first = seen.setdefault(normalise(prompt.text), population)
+            if first != population:
+                where = plan.located.where(("prompts", prompts.id))
+                raise PlanError(f"{where}: prompts.{prompts.id}: {prompt.text[:60]!r} is also among the {first} prompts of step {step!r}")
+
+
+def _nearest_set(plan: Plan, set_id: str) -> str:
+    return nearest(set_id, plan.declared.prompts)

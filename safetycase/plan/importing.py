@@ -1,0 +1,95 @@
+"""Observations made elsewhere, put into a case: marked as imported, under a question that names what was read."""
+
+from pathlib import Path
+
+import safetycase
+from safetycase.case.declared import ModelEntry
+from safetycase.errors import PlanError, nearest
+from safetycase.evidence import kinds
+from safetycase.evidence.imports import ImportedTables, read_import
+from safetycase.evidence.record import Imported, Observation, Question, Shard, TableRef, digest_of
+from safetycase.evidence.store import Store, now
+from safetycase.evidence.tables import encode_rows
+from safetycase.plan.plan import Plan
+from safetycase.plan.questions import named_model
+
+
+def import_run(store: Store, form: str, path: Path, *, plan: Plan | None = None, step: str | None = None) -> Observation:
+    """Read a run of another tool and store it as an observation; with a plan, under the model and seed of one of its imported steps.
+
+    Raises SourceError for files that cannot be read as that format, PlanError where no step of the plan takes it.
+    """
+    made = read_import(form, path)
+    entry, seed = ModelEntry(source=path.name), 0
+    if plan is not None:
+        step = step or _only_step(plan, form, made.kind)
+        _check_step(plan, step, form, made.kind)
+        entry, seed = plan.declared.models[plan.declared.steps[step].model], plan.declared.steps[step].seed
+        store.write_bytes("plan.yaml", plan.path.read_bytes())
+        if not (store.root / "plans" / f"{plan.digest}.yaml").exists():
+            store.write_bytes(f"plans/{plan.digest}.yaml", plan.path.read_bytes())
+            store.log("plans", "seen", plan_digest=plan.digest, declaration=plan.declaration)
+    asked = _question(made, entry, seed)
+    observation = Observation(
+        question=asked,
+        tables=_stored(store, made),
+        absent=made.absent,
+        imported=Imported(format=form, source=path.name, files=made.files),
+    )
+    if store.observation(asked.kind, asked.key) is None:
+        store.put_observation(observation)
+        store.log(asked.key, "imported", question=asked.model_dump(mode="json"), circumstances=_circumstances(plan))
+    return observation
+
+
+def imported_steps(plan: Plan, form: str, kind: str) -> tuple[str, ...]:
+    """The steps of a plan that an import of this format and kind answers."""
+    return tuple(name for name, step in plan.declared.steps.items() if step.imported == form and step.kind == kind)
+
+
+def _only_step(plan: Plan, form: str, kind: str) -> str:
+    steps = imported_steps(plan, form, kind)
+    if len(steps) != 1:
+        found = f"{len(steps)} of them ({', '.join(steps)}); name one with --step" if steps else "none"
+        raise PlanError(f"{plan.path}: steps: expected a step of kind {kind!r} with `imported: {form}`, found {found}")
+    return steps[0]
+
+
+def _check_step(plan: Plan, step: str, form: str, kind: str) -> None:
+    valid = imported_steps(plan, form, kind)
+    if step not in valid:
+        raise PlanError(f"{plan.path}: no step {step!r} of kind {kind!r} with `imported: {form}`; {nearest(step, valid)}")
+
+
+def _question(made: ImportedTables, entry: ModelEntry, seed: int) -> Question:
+    kind = kinds.load(made.kind)
+    return Question(
+        kind=made.kind,
+        observe_version=kind.OBSERVE_VERSION,
+        ask=kind.Ask.model_validate(made.ask).model_dump(mode="json"),
+        models={"subject": named_model(entry).digest},
+        inputs={"import": digest_of(made.files)},
+        formats={},
+        dtype={"subject": "unknown"},
+        device_class="unknown",
+        seed=seed,
+    )
+
+
+def _stored(store: Store, made: ImportedTables) -> tuple[TableRef, ...]:
+    refs = []
+    for spec in kinds.load(made.kind).TABLES:
+        if spec.name in made.tables:
+            data, rows = encode_rows(spec, made.tables[spec.name])
+            shard = Shard(part="imported", sha256=store.put_shard(data, spec), rows=rows)
+            refs.append(TableRef(name=spec.name, format=spec.format, restricted=spec.restricted, shards=(shard,)))
+    return tuple(refs)
+
+
+def _circumstances(plan: Plan | None) -> dict[str, object]:
+    return {
+        "started": now(),
+        "tool_version": safetycase.__version__,
+        "plan_digest": plan.digest if plan else digest_of(None),
+        "declaration": "",
+    }

@@ -1,0 +1,136 @@
+"""plan.yaml to Plan: read, validated against records and kinds, and checked for everything that needs no weights."""
+
+import graphlib
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from safetycase.case.declared import Declared, StepEntry
+from safetycase.errors import ModelError, PlanError, SafetycaseError, SourceError, nearest
+from safetycase.evidence import kinds
+from safetycase.evidence.record import Record
+from safetycase.plan.checks import check_claims, check_dossiers, check_prompts
+from safetycase.plan.plan import Plan
+from safetycase.sources.located_yaml import LocatedYaml, load_yaml, parse
+from safetycase.sources.model_files import model_files
+from safetycase.sources.organisms import organism
+from safetycase.sources.prompts import DEFAULT_FRACTIONS, Columns, HubReader, PromptSet, load_prompt_set
+
+
+def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False) -> Plan:
+    """Read and check a plan; `reading` is for a case that was handed over, whose models and prompt files need not be here.
+
+    Raises:
+        PlanError: with file and line, what was found, what was expected and the nearest valid name.
+    """
+    located = load_yaml(path, PlanError)
+    declared = parse(Declared, located, PlanError)
+    asks, reads = _params(declared, located)
+    plan = Plan(
+        located=located,
+        declared=declared,
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        asks=asks,
+        reads=reads,
+        prompt_sets=_prompt_sets(declared, located, hub, reading),
+        order=_order(declared, located),
+    )
+    for name, step in declared.steps.items():
+        _check_role(plan, name, step)
+    if not reading:
+        _check_models(plan)
+    check_prompts(plan)
+    check_claims(plan)
+    check_dossiers(plan)
+    return plan
+
+
+def _params(declared: Declared, located: LocatedYaml) -> tuple[dict[str, Record], dict[str, Record]]:
+    """Each step's flat params, divided into those that change the observation and those that change how it is read."""
+    if not declared.steps:
+        raise PlanError(f"{located.where(('steps',))}: steps: found none, expected at least one")
+    asks, reads = {}, {}
+    for name, step in declared.steps.items():
+        at = ("steps", name, "params")
+        if step.kind not in kinds.names():
+            where = located.where(("steps", name, "kind"))
+            raise PlanError(f"{where}: steps.{name}.kind: unknown kind {step.kind!r}; {nearest(step.kind, kinds.names())}")
+        kind = kinds.load(step.kind)
+        known = {*kind.Ask.model_fields, *kind.Read.model_fields}
+        for key in step.params:
+            if key not in known:
+                raise PlanError(f"{located.where((*at, key))}: {'.'.join((*at, key))}: unknown key; {nearest(key, known)}")
+        given = step.params
+        asks[name] = parse(kind.Ask, located, PlanError, at=at, data={k: v for k, v in given.items() if k in kind.Ask.model_fields})
+        reads[name] = parse(kind.Read, located, PlanError, at=at, data={k: v for k, v in given.items() if k in kind.Read.model_fields})
+        for problem in kind.problems(asks[name], reads[name]) if step.imported is None else ():
+            raise PlanError(f"{located.where((*at, problem.split(':')[0]))}: {'.'.join(at)}.{problem}")
+    return asks, reads
+
+
+def _order(declared: Declared, located: LocatedYaml) -> tuple[str, ...]:
+    for name, step in declared.steps.items():
+        for index, needed in enumerate(step.needs):
+            if needed not in declared.steps:
+                where = located.where(("steps", name, "needs", index))
+                raise PlanError(f"{where}: steps.{name}.needs: no step {needed!r}; {nearest(needed, declared.steps)}")
+    try:
+        return tuple(graphlib.TopologicalSorter({name: step.needs for name, step in declared.steps.items()}).static_order())
+    except graphlib.CycleError as cycle:
+        around = " -> ".join(cycle.args[1])
+        where = located.where(("steps", cycle.args[1][0], "needs"))
+        raise PlanError(f"{where}: steps.{cycle.args[1][0]}.needs: a cycle: {around}; expected steps that can be put in order") from cycle
+
+
+def _prompt_sets(declared: Declared, located: LocatedYaml, hub: HubReader | None, reading: bool) -> dict[str, PromptSet]:
+    sets = {}
+    for name, entry in declared.prompts.items():
+        if entry.source.startswith("hub:") and hub is None:
+            continue
+        columns = Columns(text=entry.text, category=entry.category, family=entry.family, split=entry.split)
+        fractions: Any = entry.fractions or DEFAULT_FRACTIONS
+        try:
+            sets[name] = load_prompt_set(
+                name, entry.source, base=located.path.parent, columns=columns, seed=entry.seed, fractions=fractions, hub=hub
+            )
+        except SourceError as problem:
+            if not reading:
+                raise _placed(problem, located, ("prompts", name, "source")) from problem
+    return sets
+
+
+def _check_models(plan: Plan) -> None:
+    for name, entry in plan.declared.models.items():
+        at = ("models", name, "source")
+        used = [step for step in plan.declared.steps.values() if step.model == name and step.imported is None]
+        if not used or is_hub(entry.source, plan.base):
+            continue
+        try:
+            local_folder(entry.source, plan.base)
+        except ModelError as problem:
+            raise _placed(problem, plan.located, at) from problem
+
+
+def _check_role(plan: Plan, name: str, step: StepEntry) -> None:
+    if step.model not in plan.declared.models:
+        where = plan.located.where(("steps", name, "model"))
+        raise PlanError(f"{where}: steps.{name}.model: no model {step.model!r}; {nearest(step.model, plan.declared.models)}")
+
+
+def local_folder(source: str, base: Path) -> Path:
+    """The folder of an organism or of a local model, checked to hold one; raises ModelError."""
+    if source.startswith("organism:"):
+        return organism(source.removeprefix("organism:")).folder
+    folder = base / Path(source).expanduser()
+    model_files(folder)
+    return folder
+
+
+def is_hub(source: str, base: Path) -> bool:
+    """Whether a source is `org/name` on a hub: one slash, no such folder here, and not written as a path."""
+    looks_local = source.startswith((".", "/", "~", "organism:")) or (base / source).exists()
+    return not looks_local and source.count("/") == 1
+
+
+def _placed(problem: SafetycaseError, located: LocatedYaml, at: tuple[str, ...]) -> PlanError:
+    return PlanError(f"{located.where(at)}: {'.'.join(at)}: {problem}")

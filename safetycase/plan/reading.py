@@ -1,0 +1,136 @@
+"""From a plan or a case directory to a judged case: finds each step's answer without weights, hub or torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetycase
+from safetycase.case.judged import JudgedModel, PromptSetFacts
+from safetycase.case.judging import Asked, Judged, judge_case
+from safetycase.errors import ModelError, PlanError
+from safetycase.evidence.record import Observation
+from safetycase.evidence.store import Store
+from safetycase.plan.loading import is_hub, load_plan
+from safetycase.plan.plan import Plan
+from safetycase.plan.questions import (
+    Resolved,
+    ResolvedModel,
+    entry_digest,
+    named_model,
+    prompt_digests,
+    question,
+    recall,
+    resolve_local_model,
+)
+
+
+def open_case(path: Path, out: Path | None) -> tuple[Plan, Store]:
+    """A plan with its case, from the path of either; raises PlanError where neither is there."""
+    if path.is_dir():
+        kept = path / "plan.yaml"
+        if not kept.exists():
+            raise PlanError(f"{path}: a folder without plan.yaml; expected a plan or a case directory")
+        return load_plan(kept, reading=True), Store(out or path)
+    plan = load_plan(path, reading=True)
+    return plan, Store(out or plan.default_case)
+
+
+def judge_plan(plan: Plan, store: Store) -> Judged:
+    """Judge what the case holds of a plan."""
+    known = recall(store)
+    asked = find_answers(plan, store, known)
+    return judge_case(
+        plan.declared,
+        asked,
+        store,
+        prompt_sets=_prompt_facts(plan, known),
+        plan_digest=plan.digest,
+        declaration=plan.declaration,
+        tool_version=safetycase.__version__,
+    )
+
+
+def find_answers(plan: Plan, store: Store, known: Resolved) -> dict[str, Asked]:
+    """Every step with its question and, where it is answered, its observation; in the plan's order of steps."""
+    answers: dict[str, Asked] = {}
+    for step in plan.order:
+        entry = plan.declared.steps[step]
+        if entry.imported is not None:
+            answers[step] = _imported(plan, step, store)
+        else:
+            answers[step] = _asked(plan, step, store, known, answers)
+    return answers
+
+
+def resolve_for_reading(plan: Plan, model_id: str, known: Resolved) -> ResolvedModel | None:
+    """What a run resolved; else, for files that are here, what one on this machine's CPU would; None for a hub model never fetched."""
+    entry = plan.declared.models[model_id]
+    remembered = known.models.get(entry_digest(entry))
+    if is_hub(entry.source, plan.base):
+        return remembered
+    dtype = entry.dtype if entry.dtype != "auto" else remembered.dtype if remembered else "float32"
+    device = remembered.device_class if remembered else "cpu" if entry.device == "auto" else entry.device.split(":")[0]
+    try:
+        return resolve_local_model(entry, plan.base, dtype=dtype, device_class=device)
+    except ModelError:
+        return remembered
+
+
+def _asked(plan: Plan, step: str, store: Store, known: Resolved, answers: Mapping[str, Asked]) -> Asked:
+    entry = plan.declared.steps[step]
+    model = resolve_for_reading(plan, entry.model, known)
+    prompts = prompt_digests(plan, step, known)
+    upstream = {needed: answers[needed].key for needed in entry.needs}
+    shown = _judged_model(plan, entry.model, model) if model else None
+    if model is None or prompts is None or None in upstream.values():
+        return Asked(plan.reads[step], shown, None, None)
+    asked = question(plan, step, model, prompts, {needed: key for needed, key in upstream.items() if key})
+    return Asked(plan.reads[step], shown, store.observation(asked.kind, asked.key), asked.key)
+
+
+def _imported(plan: Plan, step: str, store: Store) -> Asked:
+    """The newest import of the step's format and kind for the model that the plan names."""
+    entry = plan.declared.steps[step]
+    model = named_model(plan.declared.models[entry.model])
+    found: list[tuple[str, Observation]] = []
+    for observation in store.observations():
+        imported, asked = observation.imported, observation.question
+        if imported and imported.format == entry.imported and asked.kind == entry.kind and asked.models == {"subject": model.digest}:
+            found.append((str([event["at"] for event in store.events(asked.key)][-1:]), observation))
+    newest = max(found, key=lambda each: each[0])[1] if found else None
+    shown = _judged_model(plan, entry.model, model)
+    return Asked(plan.reads[step], shown, newest, newest.question.key if newest else None)
+
+
+def _judged_model(plan: Plan, model_id: str, model: ResolvedModel) -> JudgedModel:
+    entry = plan.declared.models[model_id]
+    return JudgedModel(
+        id=model_id,
+        roles=("subject",),
+        source=entry.source,
+        revision=entry.revision,
+        digest=model.digest,
+        weights_sha256=model.weights_sha256,
+        architecture=model.architecture,
+        n_parameters=model.n_parameters,
+        dtype=model.dtype,
+        template="declared in the plan" if entry.template else "of the tokenizer",
+        planted=model.planted,
+    )
+
+
+def _prompt_facts(plan: Plan, known: Resolved) -> tuple[PromptSetFacts, ...]:
+    facts = []
+    for name, entry in plan.declared.prompts.items():
+        resolved = known.prompts.get(entry_digest(entry))
+        if resolved is not None:
+            facts.append(
+                PromptSetFacts(
+                    id=name,
+                    source=entry.source,
+                    digest=resolved.digest,
+                    splits=resolved.splits,
+                    categories=len(resolved.categories),
+                    families=resolved.families,
+                )
+            )
+    return tuple(facts)
