@@ -11,7 +11,7 @@ from safetycase.case.warnings import standing_warnings
 from safetycase.evidence import kinds, stats
 from safetycase.evidence.derivation import derive
 from safetycase.evidence.record import Findings, Observation, Record
-from safetycase.evidence.store import Store
+from safetycase.evidence.store import Store, canonical
 
 TOLERANCE = 1e-3
 """Relative and absolute difference that another machine may show in an estimate; verdicts closer to their bound are inconclusive."""
@@ -36,9 +36,17 @@ class Judged:
 
     case: JudgedCase
     findings: Mapping[str, Findings]
+    strict: Mapping[str, Findings]
+    """At the simultaneous level that verdicts use."""
     observations: Mapping[str, Observation]
     made: str
     """When the newest evidence was complete, ISO 8601 UTC; empty without any."""
+
+    def bound(self, store: Store, plan: bytes) -> dict[str, bytes]:
+        """What a version binds together, as files: the plan, the judged case, its findings and the observations behind them."""
+        found = {f"findings/{store.findings_path(f).name}": canonical(f) for f in (*self.findings.values(), *self.strict.values())}
+        seen = {f"observations/{o.question.kind}-{o.question.key}.json": canonical(o) for o in self.observations.values()}
+        return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen}
 
 
 def judge_case(
@@ -79,7 +87,7 @@ def judge_case(
         warnings=standing_warnings(_warning_ids(declared, judgements, shown, demo=demo), declared),
     )
     made = max((log.answered_at(store, a.key) for a in asked.values() if a.key), default="")
-    return Judged(case, shown, {step: a.observation for step, a in asked.items() if a.observation}, made)
+    return Judged(case, shown, strict, {step: a.observation for step, a in asked.items() if a.observation}, made)
 
 
 class _Standing:

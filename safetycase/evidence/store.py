@@ -122,7 +122,7 @@ class Store:
         """Append one line to the log of a question."""
         line = json.dumps({"event": event, "at": now(), **fields}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         path = self.root / "runs" / f"{key}.jsonl"
-        with self._translated(path):
+        with self.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
             with path.open("a", encoding="utf-8") as file:
@@ -166,7 +166,7 @@ class Store:
     def lock(self, name: str) -> Iterator[None]:
         """Hold a question, or the sealing of the case, against other processes; raises StoreError when it is held."""
         path = self.root / "locks" / f"{name}.lock"
-        with self._translated(path):
+        with self.writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path)
         try:
@@ -189,7 +189,7 @@ class Store:
 
     def _write(self, path: Path, data: bytes, *, private: bool = False) -> Path:
         """Write aside, flush to the disk, then take the name: a reader sees the old file or the new one."""
-        with self._translated(path):
+        with self.writing(path):
             self._prepare(path.parent, private)
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
             try:
@@ -215,7 +215,8 @@ class Store:
             (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
     @contextlib.contextmanager
-    def _translated(self, path: Path) -> Iterator[None]:
+    def writing(self, path: Path) -> Iterator[None]:
+        """Translate what the disk says into one StoreError line."""
         try:
             yield
         except OSError as problem:

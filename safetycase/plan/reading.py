@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetycase
+from safetycase.case.attempts import answered_at
 from safetycase.case.judged import JudgedModel, PromptSetFacts
 from safetycase.case.judging import Asked, Judged, judge_case
 from safetycase.errors import ModelError, PlanError
@@ -95,7 +96,7 @@ def _imported(plan: Plan, step: str, store: Store) -> Asked:
     for observation in store.observations():
         imported, asked = observation.imported, observation.question
         if imported and imported.format == entry.imported and asked.kind == entry.kind and asked.models == {"subject": model.digest}:
-            found.append((str([event["at"] for event in store.events(asked.key)][-1:]), observation))
+            found.append((answered_at(store, asked.key), observation))
     newest = max(found, key=lambda each: each[0])[1] if found else None
     shown = _judged_model(plan, entry.model, model)
     return Asked(plan.reads[step], shown, newest, newest.question.key if newest else None)

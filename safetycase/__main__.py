@@ -1,0 +1,5 @@
+"""`python -m safetycase`."""
+
+from safetycase.cli import main
+
+main()

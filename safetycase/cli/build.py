@@ -1,0 +1,43 @@
+"""`safetycase build`: run, render and seal a version: the main job."""
+
+import json
+from pathlib import Path
+
+import click
+
+from safetycase.cli.console import say
+from safetycase.cli.options import json_option, out_option, plan_argument, remote_code_option
+
+
+@click.command()
+@plan_argument
+@out_option
+@json_option
+@remote_code_option
+def build(plan: Path, out: Path | None, as_json: bool, allow_remote_code: bool) -> int:
+    """Run PLAN, judge its claims, render its documents and seal a version."""
+    from safetycase.cli.documents import documents, rendering_digest
+    from safetycase.cli.run import results, run_plan
+    from safetycase.evidence.seal import seal
+    from safetycase.plan.reading import judge_plan
+
+    loaded, store = run_plan(plan, out, allow_remote_code)
+    judged = judge_plan(loaded, store)
+    say("rendering")
+    sealed = seal(
+        store,
+        judged.bound(store, loaded.path.read_bytes()),
+        judged.observations.values(),
+        rendering_digest(),
+        lambda version: documents(loaded.declared, judged, store, version),
+    )
+    say(f"version {sealed.version}: {'sealed' if sealed.new else 'unchanged'}")
+    for judgement in judged.case.judgements:
+        if judgement.adverse_finding or judgement.unsupported:
+            say(f"{judgement.verdict} ({judgement.claim.bears}): {judgement.claim.text}")
+    if as_json:
+        click.echo(json.dumps(results(loaded, store), indent=1))
+    else:
+        for path in sorted([*sealed.folder.glob("*.html"), *sealed.folder.glob("*.pdf"), *sealed.folder.glob("restricted/*")]):
+            click.echo(path)
+    return 3 if judged.case.adverse else 0

@@ -1,0 +1,52 @@
+"""`safetycase check`: validates a plan without loading weights, and says what is already answered and what the rest may cost."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from safetycase.cli.console import say
+from safetycase.cli.options import json_option, out_option, plan_argument
+
+if TYPE_CHECKING:
+    from safetycase.plan.cost import StepCost
+
+
+@click.command()
+@plan_argument
+@out_option
+@json_option
+def check(plan: Path, out: Path | None, as_json: bool) -> None:
+    """Validate PLAN, list its steps, what is answered already, and a rough cost. Loads no weights."""
+    from safetycase.evidence.store import Store
+    from safetycase.plan import load_plan
+    from safetycase.plan.cost import step_costs
+
+    loaded = load_plan(plan)
+    store = Store(out or loaded.default_case)
+    costs = step_costs(loaded, store)
+    if as_json:
+        click.echo(json.dumps({step: cost.as_json() for step, cost in costs.items()}, indent=1))
+        return
+    for step, cost in costs.items():
+        click.echo(f"{step}  {cost.kind}  {_state(cost)}")
+    claims = len(loaded.declared.claims)
+    say(f"{plan}: {len(costs)} step(s), {claims} claim(s), case in {store.root}. Costs are rough: a guess from sizes, not a measurement.")
+
+
+def _state(cost: "StepCost") -> str:
+    if cost.state != "to run":
+        return cost.state
+    if cost.seconds is None:
+        return "to run; cost unknown before the model is fetched"
+    stages = ", ".join(f"{stage} {_duration(seconds)}" for stage, seconds in cost.stages.items())
+    return f"to run; about {_duration(cost.seconds)} on {cost.device} ({stages})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "< 1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

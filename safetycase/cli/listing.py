@@ -1,0 +1,44 @@
+"""`safetycase list`: what this installation has."""
+
+import json
+from collections.abc import Callable
+
+import click
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["kinds", "dossiers", "organisms"]))
+@click.option("--json/--no-json", "as_json", help="Print as JSON.")
+def list_(what: str, as_json: bool) -> None:
+    """List kinds of evidence, dossier types or organisms."""
+    entries = _LISTS[what]()
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    for entry in entries:
+        click.echo(f"{entry['name']}  {entry['summary']}")
+
+
+def _kinds() -> list[dict[str, str]]:
+    from safetycase.evidence import kinds
+
+    return [{"name": name, "summary": kinds.summary(name)} for name in kinds.names()]
+
+
+def _dossiers() -> list[dict[str, str]]:
+    from safetycase import resources
+    from safetycase.errors import RenderError
+    from safetycase.plan.checks import dossier_types
+    from safetycase.sources.located_yaml import load_yaml
+
+    root = resources.directory("templates") / "dossiers"
+    return [{"name": n, "summary": str(load_yaml(root / n / "dossier.yaml", RenderError).data["summary"])} for n in dossier_types()]
+
+
+def _organisms() -> list[dict[str, str]]:
+    from safetycase.sources.organisms import organisms
+
+    return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in organisms().values()]
+
+
+_LISTS: dict[str, Callable[[], list[dict[str, str]]]] = {"kinds": _kinds, "dossiers": _dossiers, "organisms": _organisms}

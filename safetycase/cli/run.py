@@ -1,0 +1,89 @@
+"""`safetycase run`: asks the lab what is not yet answered."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from safetycase.cli.console import Bars, Lines, progress, say
+from safetycase.cli.options import json_option, out_option, plan_argument, remote_code_option
+from safetycase.errors import MissingExtraError, SafetycaseError
+
+if TYPE_CHECKING:
+    from safetycase.evidence.store import Store
+    from safetycase.lab.run import RunEvent
+    from safetycase.plan.plan import Plan
+
+
+@click.command()
+@plan_argument
+@out_option
+@json_option
+@remote_code_option
+def run(plan: Path, out: Path | None, as_json: bool, allow_remote_code: bool) -> None:
+    """Run the steps of PLAN that are not yet answered. Resumes; judges nothing."""
+    loaded, store = run_plan(plan, out, allow_remote_code)
+    click.echo(json.dumps(results(loaded, store), indent=1) if as_json else str(store.root))
+
+
+def run_plan(path: Path, out: Path | None, allow_remote_code: bool) -> "tuple[Plan, Store]":
+    """Run a plan and show how far it is; raises SafetycaseError when a step failed, after the others went on."""
+    lab_run, hub = _lab()
+    from safetycase.evidence.store import Store
+    from safetycase.plan import load_plan
+
+    plan = load_plan(path, hub=hub)
+    store = Store(out or plan.default_case)
+    failures = []
+    with progress() as shown:
+        for event in lab_run(plan, store, allow_remote_code=allow_remote_code):
+            failure = _show(event, shown)
+            if failure:
+                failures.append(failure)
+    for failure in failures[:-1]:
+        say(f"error: {failure}")
+    if failures:
+        raise SafetycaseError(failures[-1])
+    return plan, store
+
+
+def results(plan: "Plan", store: "Store") -> dict[str, object]:
+    """Findings of every answered step, as `--json` prints them."""
+    from safetycase.evidence.derivation import as_json, derive
+    from safetycase.plan.questions import recall
+    from safetycase.plan.reading import find_answers
+
+    answers = find_answers(plan, store, recall(store))
+    return {step: as_json(derive(store, a.observation, a.read)) if a.observation else None for step, a in answers.items()}
+
+
+def _show(event: "RunEvent", shown: Bars | Lines) -> str | None:
+    """Tell the person of an event; the reason of a failure."""
+    from safetycase.lab.run import StepAnswered, StepFailed, StepFinished, StepProgress, StepStarted
+
+    match event:
+        case StepStarted(step, asked, resumed):
+            shown.say(f"{step}: {asked.kind}" + (f", resumed after {resumed} finished shards" if resumed else ""))
+        case StepProgress(step, moved):
+            shown.move(step, moved.stage, moved.done, moved.of)
+        case StepFinished(step, _, seconds):
+            shown.say(f"{step}: answered in {seconds:.0f} s")
+        case StepAnswered(step, _):
+            shown.say(f"{step}: answered before")
+        case StepFailed(step, reason):
+            return f"step {step!r}: {reason}"
+    return None
+
+
+def _lab():  # type: ignore[no-untyped-def]  # the lab's types need torch, which may not be here
+    try:
+        from safetycase.lab.hub_prompts import read_hub_table
+        from safetycase.lab.run import run as lab_run
+    except ModuleNotFoundError as missing:
+        if missing.name and missing.name.split(".")[0] == "safetycase":
+            raise
+        raise MissingExtraError(
+            f"`run` and `build` ask a model and need {missing.name}, which the base install leaves out: pip install 'safetycase[lab]'"
+        ) from missing
+    return lab_run, read_hub_table
