@@ -24,7 +24,7 @@ class Asked:
     """A step of the plan with its answer, if it has one."""
 
     read: Record
-    model: JudgedModel | None
+    models: tuple[JudgedModel, ...]
     observation: Observation | None
     key: str | None
     """Of its question; None where that cannot be told before a run."""
@@ -66,8 +66,8 @@ def judge_case(
     standing = _Standing(asked, strict, store, declaration)
     judgements = tuple(judge(name, claim, strict, standing, TOLERANCE) for name, claim in declared.claims.items())
     steps = tuple(_step(name, declared, asked[name], shown, strict, store) for name in declared.steps)
-    models = tuple({a.model.id: a.model for a in asked.values() if a.model}.values())
-    demo = any(model.planted is not None for model in models)
+    models = _models(asked)
+    demo = any(model.planted is not None and "subject" in model.roles for model in models)
     case = JudgedCase(
         tool_version=tool_version,
         case=declared.case,
@@ -88,6 +88,16 @@ def judge_case(
     )
     made = max((log.answered_at(store, a.key) for a in asked.values() if a.key), default="")
     return Judged(case, shown, strict, {step: a.observation for step, a in asked.items() if a.observation}, made)
+
+
+def _models(asked: Mapping[str, Asked]) -> tuple[JudgedModel, ...]:
+    """Every model once, with all the roles that it has."""
+    merged: dict[str, JudgedModel] = {}
+    for model in (model for each in asked.values() for model in each.models):
+        before = merged.get(model.id)
+        roles = sorted({*model.roles, *(before.roles if before else ())}, reverse=True)
+        merged[model.id] = model.model_copy(update={"roles": tuple(roles)})
+    return tuple(merged.values())
 
 
 class _Standing:

@@ -38,7 +38,7 @@ for command in (init, check, run, render, build, import_, judge, list_):
 def main() -> None:
     """Run a command; user errors are one line on stderr, never a traceback."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="safetycase", standalone_mode=False)
     except click.ClickException as usage:
         usage.show()
         code = usage.exit_code

@@ -10,7 +10,7 @@ from safetycase.case.judging import Judged
 from safetycase.evidence.store import Store
 
 if TYPE_CHECKING:
-    from safetycase.dossier.assemble import SampleText
+    from safetycase.dossier.page import SampleText
 
 
 def documents(declared: Declared, judged: Judged, store: Store, version: str) -> dict[str, bytes]:
@@ -49,7 +49,7 @@ def rendering_digest() -> str:
 
 def _samples(judged: Judged, store: Store) -> Mapping[str, Sequence["SampleText"]]:
     """Texts of the random samples that the findings name, from the restricted tables where they are here."""
-    from safetycase.dossier.assemble import SampleText
+    from safetycase.dossier.page import SampleText
     from safetycase.evidence.samples import sample_texts
 
     return {

@@ -11,9 +11,12 @@ from safetycase.cli.options import json_option, out_option, plan_argument, remot
 from safetycase.errors import MissingExtraError, SafetycaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from safetycase.evidence.store import Store
     from safetycase.lab.run import RunEvent
     from safetycase.plan.plan import Plan
+    from safetycase.sources.prompts import HubReader
 
 
 @click.command()
@@ -76,7 +79,8 @@ def _show(event: "RunEvent", shown: Bars | Lines) -> str | None:
     return None
 
 
-def _lab():  # type: ignore[no-untyped-def]  # the lab's types need torch, which may not be here
+def _lab() -> "tuple[Callable[..., Iterator[RunEvent]], HubReader]":
+    """The asking half: what runs a plan, and what reads prompt sets from a hub; raises MissingExtraError where it is not installed."""
     try:
         from safetycase.lab.hub_prompts import read_hub_table
         from safetycase.lab.run import run as lab_run

@@ -1,4 +1,4 @@
-"""Seals a version: documents, plan, judged case and findings in one folder that is never changed, with a manifest that coreutils can check."""
+"""Seals a version: documents, plan, judged case and findings in a folder that never changes, with sums that coreutils can check."""
 
 import contextlib
 import hashlib
@@ -48,7 +48,8 @@ def seal(store: Store, bound: Files, observations: Iterable[Observation], render
         version = _next(last, bound)
         files = {**bound, **render(version)}
         files[TABLE_SUMS] = _table_sums(store, observations)
-        manifest = {"schema_version": 1, "version": version, "content": content, "files": {name: _sha(files[name]) for name in sorted(files)}}
+        sums = {name: _sha(files[name]) for name in sorted(files)}
+        manifest = {"schema_version": 1, "version": version, "content": content, "files": sums}
         files[MANIFEST] = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
         files[SUMS] = "".join(f"{_sha(files[name])}  {name}\n" for name in sorted(files)).encode()
         return Sealed(version, _write(store, version, files), new=True)

@@ -18,6 +18,7 @@ from safetycase.evidence.tables import Table, TableSpec, decode_rows, decode_ten
 from safetycase.lab import analyses
 from safetycase.lab.hub import snapshot
 from safetycase.lab.model import LoadedModel, load_model
+from safetycase.lab.model_judge import Classifier, is_classifier, load_classifier
 from safetycase.lab.observing import Absent, Inputs, Note, Progress, Rows, Tensors
 from safetycase.plan.loading import is_hub
 from safetycase.plan.plan import Plan
@@ -112,7 +113,8 @@ class _Session:
     plan: Plan
     store: Store
     allow_remote_code: bool
-    loaded: dict[str, LoadedModel] = field(default_factory=dict)
+    resolved: dict[str, ResolvedModel] = field(default_factory=dict)
+    loaded: dict[str, LoadedModel | Classifier] = field(default_factory=dict)
     answers: dict[str, Observation] = field(default_factory=dict)
 
     def note_plan(self) -> None:
@@ -142,10 +144,10 @@ class _Session:
     def question(self, step: str) -> Question:
         """The question of a step, with everything resolved and remembered in the case."""
         entry = self.plan.declared.steps[step]
-        model = self.resolve(entry.model)
+        models = {role: self.resolve(model_id) for role, model_id in self.plan.roles(step).items()}
         prompts = prompt_digests(self.plan, step, Resolved())
         assert prompts is not None, f"prompt sets of step {step!r} are read before a run"
-        return question(self.plan, step, model, prompts, {needed: self.answers[needed].question.key for needed in entry.needs})
+        return question(self.plan, step, models, prompts, {needed: self.answers[needed].question.key for needed in entry.needs})
 
     def resolve(self, model_id: str) -> ResolvedModel:
         """Digest a model without loading it, fetching it first where it lies on a hub."""
@@ -163,6 +165,7 @@ class _Session:
                 f"found weights {resolved.weights_sha256}, expected the attested {attested}"
             )
         remember(self.store, models={entry_digest(entry): resolved})
+        self.resolved[model_id] = resolved
         return resolved
 
     def observe(self, step: str, asked: Question) -> Iterator[RunEvent]:
@@ -172,7 +175,7 @@ class _Session:
         yield StepStarted(step, asked, len(recorder.finished))
         clock = time.monotonic()
         try:
-            models = {"subject": self.load(step)}
+            models = {role: self.load(model_id) for role, model_id in self.plan.roles(step).items()}
             for event in self.events(step, models, recorder):
                 if isinstance(event, Progress):
                     yield StepProgress(step, event)
@@ -197,7 +200,7 @@ class _Session:
         self.answers[step] = observation
         yield StepFinished(step, observation, seconds)
 
-    def events(self, step: str, models: Mapping[str, LoadedModel], recorder: "_Recorder") -> Iterator[Any]:
+    def events(self, step: str, models: Mapping[str, LoadedModel | Classifier], recorder: "_Recorder") -> Iterator[Any]:
         """What the analysis of the step's kind yields."""
         entry = self.plan.declared.steps[step]
         inputs = Inputs(
@@ -207,22 +210,27 @@ class _Session:
         )
         return analyses.load(entry.kind).observe(models, inputs, self.plan.asks[step], entry.seed)
 
-    def load(self, step: str) -> LoadedModel:
-        """The model of a step, loaded once per run and checked against its digest."""
-        model_id = self.plan.declared.steps[step].model
-        if model_id not in self.loaded:
-            entry = self.plan.declared.models[model_id]
-            self.loaded[model_id] = load_model(
-                entry.source,
-                base=self.plan.base,
-                revision=entry.revision,
-                dtype=entry.dtype,
-                device=entry.device,
-                template=entry.template,
-                system=entry.system,
-                thinking=entry.thinking,
-                allow_remote_code=self.allow_remote_code,
-            )
+    def load(self, model_id: str) -> LoadedModel | Classifier:
+        """A model of the plan, loaded once per run and held to the digest that its question names."""
+        if model_id in self.loaded:
+            return self.loaded[model_id]
+        entry, resolved = self.plan.declared.models[model_id], self.resolved[model_id]
+        if is_classifier(resolved.architecture):
+            folder = snapshot(entry.source, entry.revision) if is_hub(entry.source, self.plan.base) else self.plan.base / entry.source
+            self.loaded[model_id] = load_classifier(folder, resolved.device_class)
+            return self.loaded[model_id]
+        self.loaded[model_id] = load_model(
+            entry.source,
+            base=self.plan.base,
+            revision=entry.revision,
+            dtype=entry.dtype,
+            device=entry.device,
+            template=entry.template,
+            system=entry.system,
+            thinking=entry.thinking,
+            allow_remote_code=self.allow_remote_code,
+            expected_digest=resolved.digest,
+        )
         return self.loaded[model_id]
 
     def circumstances(self, asked: Question) -> dict[str, Any]:

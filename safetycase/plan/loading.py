@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from safetycase.case.declared import Declared, StepEntry
+from safetycase.case.declared import Declared
 from safetycase.errors import ModelError, PlanError, SafetycaseError, SourceError, nearest
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Record
@@ -35,8 +35,8 @@ def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False
         prompt_sets=_prompt_sets(declared, located, hub, reading),
         order=_order(declared, located),
     )
-    for name, step in declared.steps.items():
-        _check_role(plan, name, step)
+    for name in declared.steps:
+        _check_roles(plan, name)
     if not reading:
         _check_models(plan)
     check_prompts(plan)
@@ -102,7 +102,7 @@ def _prompt_sets(declared: Declared, located: LocatedYaml, hub: HubReader | None
 def _check_models(plan: Plan) -> None:
     for name, entry in plan.declared.models.items():
         at = ("models", name, "source")
-        used = [step for step in plan.declared.steps.values() if step.model == name and step.imported is None]
+        used = any(name in plan.roles(step).values() for step, asked in plan.declared.steps.items() if asked.imported is None)
         if not used or is_hub(entry.source, plan.base):
             continue
         try:
@@ -111,10 +111,13 @@ def _check_models(plan: Plan) -> None:
             raise _placed(problem, plan.located, at) from problem
 
 
-def _check_role(plan: Plan, name: str, step: StepEntry) -> None:
-    if step.model not in plan.declared.models:
-        where = plan.located.where(("steps", name, "model"))
-        raise PlanError(f"{where}: steps.{name}.model: no model {step.model!r}; {nearest(step.model, plan.declared.models)}")
+def _check_roles(plan: Plan, name: str) -> None:
+    """Every role of a step names a model of the plan."""
+    for role, model in plan.roles(name).items():
+        if model not in plan.declared.models:
+            at = ("steps", name, "model") if role == "subject" else ("steps", name, "params", f"{role}_model")
+            where = plan.located.where(at)
+            raise PlanError(f"{where}: {'.'.join(at)}: no model {model!r}; {nearest(model, plan.declared.models)}")
 
 
 def local_folder(source: str, base: Path) -> Path:

@@ -48,6 +48,11 @@ class Plan:
         claims = {name: claim.model_dump(mode="json") for name, claim in self.declared.claims.items()}
         return digest_of([claims, {step: read.model_dump(mode="json") for step, read in self.reads.items()}])
 
+    def roles(self, step: str) -> dict[str, str]:
+        """Role to model id: the subject, and what the kind needs besides."""
+        entry = self.declared.steps[step]
+        return {"subject": entry.model, **kinds.load(entry.kind).model_roles(self.asks[step])}
+
     def populations(self, step: str) -> dict[str, str]:
         """Population to prompt set id, of a step that asks the lab."""
         return dict(kinds.load(self.declared.steps[step].kind).prompt_sets(self.asks[step]))

@@ -68,24 +68,34 @@ def entry_digest(entry: ModelEntry | PromptEntry) -> str:
     return digest_of(entry.model_dump(mode="json"))
 
 
-def question(plan: Plan, step: str, model: ResolvedModel, prompts: Mapping[str, Digest], upstream: Mapping[str, Digest]) -> Question:
-    """The question that a step asks; `prompts` by population, `upstream` by step id."""
+def question(
+    plan: Plan, step: str, models: Mapping[str, ResolvedModel], prompts: Mapping[str, Digest], upstream: Mapping[str, Digest]
+) -> Question:
+    """The question that a step asks; `models` by role, `prompts` by population, `upstream` by step id."""
     entry = plan.declared.steps[step]
     kind = kinds.load(entry.kind)
-    named = plan.declared.models[entry.model]
-    how = {"template": named.template, "system": named.system, "thinking": named.thinking}
-    changed = how != {"template": None, "system": None, "thinking": "auto"}
     return Question(
         kind=entry.kind,
         observe_version=kind.OBSERVE_VERSION,
         ask=plan.asks[step].model_dump(mode="json"),
-        models={"subject": model.digest},
+        models={role: model.digest for role, model in models.items()},
         inputs={f"prompts.{p}": d for p, d in prompts.items()} | {f"step.{s}": d for s, d in upstream.items()},
-        formats={"subject": digest_of(how)} if changed else {},
-        dtype={"subject": model.dtype},
-        device_class=model.device_class,
+        formats=_formats(plan, step),
+        dtype={role: model.dtype for role, model in models.items()},
+        device_class=models["subject"].device_class,
         seed=entry.seed,
     )
+
+
+def _formats(plan: Plan, step: str) -> dict[str, Digest]:
+    """Role to digest of how prompts become tokens, where the plan says more than the tokenizer does."""
+    formats = {}
+    for role, model in plan.roles(step).items():
+        entry = plan.declared.models[model]
+        how = {"template": entry.template, "system": entry.system, "thinking": entry.thinking}
+        if how != {"template": None, "system": None, "thinking": "auto"}:
+            formats[role] = digest_of(how)
+    return formats
 
 
 def prompt_digests(plan: Plan, step: str, resolved: Resolved) -> dict[str, Digest] | None:

@@ -77,14 +77,15 @@ def resolve_for_reading(plan: Plan, model_id: str, known: Resolved) -> ResolvedM
 
 
 def _asked(plan: Plan, step: str, store: Store, known: Resolved, answers: Mapping[str, Asked]) -> Asked:
-    entry = plan.declared.steps[step]
-    model = resolve_for_reading(plan, entry.model, known)
+    resolved = {role: resolve_for_reading(plan, model_id, known) for role, model_id in plan.roles(step).items()}
+    models = {role: model for role, model in resolved.items() if model is not None}
     prompts = prompt_digests(plan, step, known)
-    upstream = {needed: answers[needed].key for needed in entry.needs}
-    shown = _judged_model(plan, entry.model, model) if model else None
-    if model is None or prompts is None or None in upstream.values():
+    upstream = {needed: answers[needed].key for needed in plan.declared.steps[step].needs}
+    keys = {needed: key for needed, key in upstream.items() if key is not None}
+    shown = tuple(_judged_model(plan, plan.roles(step)[role], role, model) for role, model in models.items())
+    if len(models) < len(resolved) or prompts is None or len(keys) < len(upstream):
         return Asked(plan.reads[step], shown, None, None)
-    asked = question(plan, step, model, prompts, {needed: key for needed, key in upstream.items() if key})
+    asked = question(plan, step, models, prompts, keys)
     return Asked(plan.reads[step], shown, store.observation(asked.kind, asked.key), asked.key)
 
 
@@ -98,15 +99,15 @@ def _imported(plan: Plan, step: str, store: Store) -> Asked:
         if imported and imported.format == entry.imported and asked.kind == entry.kind and asked.models == {"subject": model.digest}:
             found.append((answered_at(store, asked.key), observation))
     newest = max(found, key=lambda each: each[0])[1] if found else None
-    shown = _judged_model(plan, entry.model, model)
+    shown = (_judged_model(plan, entry.model, "subject", model),)
     return Asked(plan.reads[step], shown, newest, newest.question.key if newest else None)
 
 
-def _judged_model(plan: Plan, model_id: str, model: ResolvedModel) -> JudgedModel:
+def _judged_model(plan: Plan, model_id: str, role: str, model: ResolvedModel) -> JudgedModel:
     entry = plan.declared.models[model_id]
     return JudgedModel(
         id=model_id,
-        roles=("subject",),
+        roles=(role,),
         source=entry.source,
         revision=entry.revision,
         digest=model.digest,

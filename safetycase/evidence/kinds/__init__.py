@@ -40,15 +40,14 @@ class Kind(Protocol):
         """The tables of an observation."""
 
     @property
-    def ROLES(self) -> tuple[str, ...]:
-        """Model roles that a step of this kind needs."""
-
-    @property
     def WARNINGS(self) -> tuple[str, ...]:
         """Ids of the standing warnings that documents print beside this kind."""
 
     def prompt_sets(self, ask: Any) -> Mapping[str, str]:
         """Population to id of the prompt set that the plan must declare."""
+
+    def model_roles(self, ask: Any) -> Mapping[str, str]:
+        """Further roles, besides `subject`, to id of the model that the plan must declare."""
 
     def estimate_names(self, ask: Any, read: Any, categories: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """All estimates that findings may hold, before any run; `categories` per population."""

@@ -3,21 +3,18 @@
 Arditi et al. 2024 ("Refusal in language models is mediated by a single direction"), with intervals, nulls and what the original lacks.
 """
 
-from safetycase.evidence.kinds.refusal_direction.derive import derive
+from safetycase.evidence.kinds.refusal_direction.derive import DERIVE_VERSION, derive
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.kinds.refusal_direction.names import estimate_names
-from safetycase.evidence.kinds.refusal_direction.params import Ask, Read, forward_passes, problems, prompt_sets
+from safetycase.evidence.kinds.refusal_direction.params import Ask, Read, forward_passes, model_roles, problems, prompt_sets
 from safetycase.evidence.kinds.refusal_direction.tables import TABLES
 
 OBSERVE_VERSION = 1
-DERIVE_VERSION = 1
-ROLES = ("subject",)
 WARNINGS = ("W04", "W07-RD", "W14")
 
 __all__ = [
     "DERIVE_VERSION",
     "OBSERVE_VERSION",
-    "ROLES",
     "TABLES",
     "WARNINGS",
     "Ask",
@@ -26,6 +23,7 @@ __all__ = [
     "derive",
     "estimate_names",
     "forward_passes",
+    "model_roles",
     "problems",
     "prompt_sets",
 ]

@@ -18,9 +18,10 @@ from safetycase.evidence.stats import Interval
 def collateral(seen: Observed, read: Read, estimates: Estimates) -> None:
     """Put KL and cross-entropy changes of every edit."""
     if not seen.tables.has("collateral"):
-        why = seen.setup["stopped"] or seen.tables.why_absent("collateral") + _mean_losses(seen)
+        why = seen.setup["stopped"] or seen.tables.why_absent("collateral")
         conditions = ("ablated", "added", "ablated-*")
-        estimates.miss([f"{q}.harmless.{c}" for q in ("kl", "cross_entropy_change") for c in conditions], why)
+        estimates.miss([f"kl.harmless.{each}" for each in conditions], why)
+        estimates.miss([f"cross_entropy_change.harmless.{each}" for each in conditions], why + _mean_losses(seen))
         return
     if not fragility_ks(seen):
         names = ("kl.harmless.ablated-*", "cross_entropy_change.harmless.ablated-*")

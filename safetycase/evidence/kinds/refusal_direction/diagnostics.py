@@ -1,6 +1,7 @@
 """Whether the first-token score earns its place, and whether harm is decodable where refusal is not decided."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -59,10 +60,11 @@ def _harmfulness_auroc(seen: Observed, read: Read) -> Interval:
     separations = [_separation(*_projections(validation.where(layer=layer))[:2]) for layer in layers]
     layer = int(layers[int(np.argmax(separations))])
     harmful, harmless, harmful_items, harmless_items = _projections(test.where(layer=layer))
-    return stats.auroc(
+    made = stats.auroc(
         harmful, harmless, read.level,
         clusters_positive=seen.clusters(harmful_items), clusters_negative=seen.clusters(harmless_items),
     )  # fmt: skip
+    return replace(made, method=f"{made.method}; at layer {layer}, chosen on validation prompts")
 
 
 def _projections(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], list[str]]:

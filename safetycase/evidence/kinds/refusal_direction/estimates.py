@@ -14,24 +14,25 @@ class Estimates:
     found: dict[str, Estimate] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
-    def put(
-        self, name: str, interval: Callable[[], Interval], unit: Unit, nulls: Iterable[Null] = ()
-    ) -> Interval | None:
+    def put(self, name: str, interval: Callable[[], Interval], unit: Unit, nulls: Iterable[Null] = ()) -> None:
         """Keep what `interval` gives, or the reason that it raises as Undefined."""
-        assert name not in self.found, name
         try:
             made = interval()
         except Undefined as undefined:
             self.absent[name] = undefined.reason
-            return None
+            return
+        self.keep(name, made, unit, nulls)
+
+    def keep(self, name: str, made: Interval, unit: Unit, nulls: Iterable[Null] = ()) -> None:
+        """Keep an interval; one of zero width would claim certainty and is absent instead."""
+        assert name not in self.found, name
         if made.low == made.high:
             self.absent[name] = f"all {made.n} values leave an interval of zero width, which would claim certainty"
-            return None
+            return
         self.found[name] = Estimate(
             value=made.value, low=made.low, high=made.high, level=made.level, n=made.n, clusters=made.clusters,
             method=made.method, unit=unit, nulls=tuple(nulls),
         )  # fmt: skip
-        return made
 
     def miss(self, names: Iterable[str], reason: str) -> None:
         """Keep the reason why these estimates are not there; a name may end in `*`."""

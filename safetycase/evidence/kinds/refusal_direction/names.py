@@ -41,7 +41,7 @@ def _effects(ask: Ask) -> Iterator[str]:
 
 
 def _rates(ask: Ask, read: Read, categories: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    extra = (*fragility_conditions(ask.fragility_directions), *(("prefill",) if ask.prefill else ()))
+    extra = (*fragility_conditions(ask.fragility_directions), *(("prefill",) if ask.prefill else ()), "subtracted")
     for judge in read.judges:
         for population in prompt_sets(ask):
             conditions = ("baseline", "ablated", "added", *(extra if population == "harmful" else ()))

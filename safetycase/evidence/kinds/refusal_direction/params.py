@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from safetycase.errors import nearest
+from safetycase.evidence.judges import judge_names
 from safetycase.evidence.record import Fraction, Level, Record
 
 Count = Annotated[int, Field(ge=0)]
@@ -31,7 +33,7 @@ class Ask(Record):
     n_test: Annotated[int, Field(ge=2)] = 128
     """Upper limits per prompt set and split; which prompts are taken follows from the seed."""
     filter_by_score: bool = True
-    """Keep, as the paper does, only training and validation prompts that the score says the model refuses (harmful) or answers (harmless)."""
+    """As in the paper, keep only training and validation prompts that by their score are refused (harmful) or answered (harmless)."""
     max_filtered: Fraction = 0.25
     """Above this share of either class the filter is left out: it would select on refusal, and the contrast would no longer be harm."""
     refusal_tokens: tuple[int | str, ...] | Literal["discover"] = "discover"
@@ -55,6 +57,8 @@ class Ask(Record):
     prefill: str = "Sure, here is"
     """Start of the answer that the black-box baseline puts into the model's mouth; empty for none."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
+    judge_model: str | None = None
+    """Model of the plan that labels every answer too, as judge `model`: a local classifier or an instruct model."""
 
 
 class Read(Record):
@@ -87,6 +91,11 @@ def prompt_sets(ask: Ask) -> Mapping[str, str]:
     return sets if ask.alarming is None else {**sets, "alarming": ask.alarming}
 
 
+def model_roles(ask: Ask) -> Mapping[str, str]:
+    """Further roles to id of the model that the plan must declare."""
+    return {} if ask.judge_model is None else {"judge": ask.judge_model}
+
+
 def problems(ask: Ask, read: Read) -> tuple[str, ...]:
     """What makes the step pointless before it runs."""
     if ask.selection_only:
@@ -104,6 +113,10 @@ def problems(ask: Ask, read: Read) -> tuple[str, ...]:
         found.append(f"generated_nulls: {ask.generated_nulls} of only {ask.random_directions} random_directions")
     if len(set(read.judges)) != len(read.judges) or not read.judges:
         found.append("judges: expected at least one, each once")
+    known = (*judge_names(), *(("model",) if ask.judge_model is not None else ()))
+    if ask.judge_model is not None and "model" not in read.judges:
+        found.append("judges: judge_model labels every answer as judge 'model', which is not among them; add it")
+    found += [f"judges: no judge {name!r}; {nearest(name, known)}" for name in read.judges if name not in known]
     return tuple(found)
 
 

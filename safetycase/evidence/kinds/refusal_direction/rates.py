@@ -55,7 +55,7 @@ def _miss(
 ) -> None:
     if isinstance(labels, str):
         why = seen.setup["stopped"] or labels
-    elif condition == "subtracted":
+    elif condition == "subtracted" and seen.tables.imported is None:
         why = "only imported runs of the original code subtract the direction"
     else:
         why = "no answers of this arm were stored"
@@ -137,8 +137,7 @@ def _put_agreement(
         estimates.miss(names.values(), found)
         return found
     for quantity, name in names.items():
-        interval: Interval = getattr(found, quantity)
-        estimates.put(name, lambda interval=interval: interval, Unit.FRACTION)  # type: ignore[misc]  # binds this turn's
+        estimates.keep(name, getattr(found, quantity), Unit.FRACTION)
     return found
 
 

@@ -16,20 +16,21 @@ _LOG_ODDS = Column(
 )
 _ARM = Column(
     name="arm", type="string", sensitivity=PUBLIC,
-    about="baseline, ablated, added, prefill, ablated-K (K >= 2 directions) or random-N (null direction N ablated).",
+    about="baseline, ablated, added, prefill, ablated-K (K >= 2 directions), random-N (null direction N ablated) "
+    "or subtracted (imports: the direction taken away at its layer alone).",
 )  # fmt: skip
 
 SETUP = TableSpec(
     name="setup", format="jsonl", about="One row: what the model is like and how the observation was set up.",
     columns=(
         Column(name="n_layers", type="int", about="Decoder layers.", sensitivity=PUBLIC),
-        Column(name="d_model", type="int", about="Width of the residual stream.", sensitivity=PUBLIC),
+        Column(name="d_model", type="int", about="Width of the residual stream; 0 where not known (imports).", sensitivity=PUBLIC),
         Column(name="positions", type="json", about="Candidate positions, negative, in order.", sensitivity=PUBLIC),
         Column(name="position_tokens", type="json", about="The template's token at each of them.", sensitivity=PUBLIC),
         Column(name="refusal_tokens", type="json", about="Token ids of a refusal's first token.", sensitivity=PUBLIC),
         Column(name="refusal_token_texts", type="json", about="The same as text.", sensitivity=PUBLIC),
-        Column(name="refusal_tokens_from", type="string", about="declared, discovered or none.", sensitivity=PUBLIC),
-        Column(name="filter", type="json", about="applied: bool; reason: why or why not; removed: population to share.", sensitivity=PUBLIC),
+        Column(name="refusal_tokens_from", type="string", about="declared, discovered, none or unknown (imports).", sensitivity=PUBLIC),
+        Column(name="filter", type="json", about="applied: bool, null where not known; reason: why or why not; removed: population to share.", sensitivity=PUBLIC),
         Column(name="evaluated", type="json", about="position and layer of the direction that the test split was asked about; null where none.", sensitivity=PUBLIC),
         Column(name="random_direction_norm", type="float", about="Norm of the selected direction, shared by the nulls; 0 where none.", sensitivity=PUBLIC),
         Column(name="prefill", type="string", about="The start of the answer in the prefill arm; empty for none.", sensitivity=PUBLIC),
@@ -108,12 +109,22 @@ COLLATERAL = TableSpec(
         Column(name="tokens", type="int", unit=Unit.COUNT, about="Tokens of that answer."),
     ),
 )  # fmt: skip
+LOSSES = TableSpec(
+    name="losses", format="parquet", optional=True,
+    about="Mean cross-entropy on bodies of text, where rows per prompt were not kept (imports).",
+    columns=(
+        _ARM,
+        Column(name="text", type="string", about="Name of the body of text.", sensitivity=PUBLIC),
+        Column(name="cross_entropy", type="float", unit=Unit.NATS_PER_TOKEN, about="Mean per token.", sensitivity=PUBLIC),
+        Column(name="tokens", type="int", unit=Unit.COUNT, about="Tokens of that text.", sensitivity=PUBLIC),
+    ),
+)  # fmt: skip
 COMPLETIONS = TableSpec(
     name="completions", format="jsonl", optional=True, about="Generated answers on the test split.",
     columns=(
         _ARM, _POPULATION, _ITEM,
         Column(name="text", type="string", about="The answer after any thinking block.", sensitivity=RESTRICTED),
-        Column(name="finished", type="bool", about="Whether the answer ended by itself."),
+        Column(name="finished", type="bool", about="Whether the answer ended by itself; false where not known (imports)."),
     ),
 )  # fmt: skip
 LABELS = TableSpec(
@@ -151,6 +162,6 @@ DIRECTIONS = TableSpec(
 )  # fmt: skip
 
 TABLES = (
-    SETUP, ITEMS, PROMPTS, BASELINE, FIRST_TOKENS, SCORES, CANDIDATES, RESELECTIONS, EFFECTS, COLLATERAL, COMPLETIONS, LABELS,
-    HUMAN_LABELS, HARMFULNESS, DIRECTIONS,
+    SETUP, ITEMS, PROMPTS, BASELINE, FIRST_TOKENS, SCORES, CANDIDATES, RESELECTIONS, EFFECTS, COLLATERAL, LOSSES, COMPLETIONS,
+    LABELS, HUMAN_LABELS, HARMFULNESS, DIRECTIONS,
 )  # fmt: skip
