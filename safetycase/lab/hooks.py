@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,6 +19,7 @@ Edit = Callable[[Float[Tensor, "batch pos d_model"]], Float[Tensor, "batch pos d
 _RETURNS_TUPLE: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
+@runtime_checkable
 class ResidualStream(Protocol):
     """Whatever knows the modules that write to a residual stream: `safetycase.lab.sites.Sites`."""
 
@@ -165,7 +166,7 @@ def ablation(direction: Float[Tensor, "d_model"] | Float[Tensor, "batch d_model"
     """
     r = direction / direction.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(direction.dtype).tiny)
 
-    def edit(x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+    def edit(x: Float[Tensor, "#batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         wide = x.to(_accumulation_dtype(x))
         row = r.to(wide)  # [d_model] or [batch, d_model]
         if row.ndim == 1:
@@ -193,7 +194,7 @@ def subspace_ablation(basis: Float[Tensor, "k d_model"]) -> Edit:
 def addition(vector: Float[Tensor, "d_model"] | Float[Tensor, "batch d_model"]) -> Edit:
     """x + v at every position; with one vector per row, each row receives its own."""
 
-    def edit(x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+    def edit(x: Float[Tensor, "#batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         wide = vector.to(device=x.device, dtype=_accumulation_dtype(x))
         return (x + (wide if wide.ndim == 1 else wide.unsqueeze(-2))).to(x.dtype)
 

@@ -81,8 +81,11 @@ def load_model(
     tokenizer = _tokenizer(files, allow_remote_code)
     module = _module(files, kind, place, spread=device == "auto", allow_remote_code=allow_remote_code)
     _check_finite(files, module)
-    chat = chat_format(tokenizer, template=template, system=system, thinking=thinking)
-    sites = find_sites(module)
+    try:
+        chat = chat_format(tokenizer, template=template, system=system, thinking=thinking)
+        sites = find_sites(module)
+    except ModelError as error:
+        raise ModelError(f"{files.folder}: {error}") from error
     _settle_attention(files, module)
     return LoadedModel(
         module=module,
