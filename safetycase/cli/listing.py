@@ -26,13 +26,9 @@ def _kinds() -> list[dict[str, str]]:
 
 
 def _dossiers() -> list[dict[str, str]]:
-    from safetycase import resources
-    from safetycase.errors import RenderError
-    from safetycase.plan.checks import dossier_types
-    from safetycase.sources.located_yaml import load_yaml
+    from safetycase.dossier.doctypes import dossier_type, dossier_types
 
-    root = resources.directory("templates") / "dossiers"
-    return [{"name": n, "summary": str(load_yaml(root / n / "dossier.yaml", RenderError).data["summary"])} for n in dossier_types()]
+    return [{"name": name, "summary": dossier_type(name).lead} for name in dossier_types()]
 
 
 def _organisms() -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ SWAPS = {
     "unknown dossier": ("type: evidence-report", "type: evidence-raport", r"unknown type 'evidence-raport'; did you mean 'evidence-report'"),
     "step that needs a missing one": ("    seed: 0", "    needs: [other]", r"steps\.refusal\.needs: no step 'other'"),
     "cycle": ("    seed: 0", "    needs: [refusal]", r"steps\.refusal\.needs: a cycle: refusal -> refusal"),
-    "not YAML": ("case:", "case: [", r"plan\.yaml:\d+: not YAML"),
+    "not YAML": ("provider:", "provider: [", r"plan\.yaml:\d+: not YAML"),
     "alias": ("title: What", "title: &x What", r"anchors and aliases are not read"),
     "tag that would construct an object": ("title: What refusal rests on in my model", "title: !!python/object/apply:os.system [ls]", r"not YAML"),
     "id that is no file name": ("id: my-case", "id: ../escape", r"case\.id: found '\.\./escape'"),

@@ -146,7 +146,7 @@ class _Run:
 
     def error(self, name: str, found: str) -> SourceError:
         """One line about a file of the run."""
-        return SourceError(f"{self.path / name}: {found}")
+        return SourceError(f"{self.path / name}: {' '.join(found.split())}")
 
 
 MAX_BYTES = 256 * 2**20
@@ -174,9 +174,7 @@ def _candidates(run: _Run) -> list[Row]:
         for layer in range(n_layers):
             if (position, layer) not in rows:
                 n = len(positions) * n_layers
-                raise run.error(
-                    SCORES, f"found {len(rows)} candidates, expected {n}: position {position}, layer {layer} is missing"
-                )
+                raise run.error(SCORES, f"found {len(rows)} candidates, expected {n}: position {position}, layer {layer} is missing")
     return [rows[place] for place in sorted(rows)]
 
 
@@ -354,9 +352,7 @@ def _value(run: _Run, name: str, number: int | None, entry: dict[str, Any], key:
 def _integer(run: _Run, name: str, number: int | None, entry: dict[str, Any], key: str, low: int, high: int) -> int:
     value = _value(run, name, number, entry, key)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise run.error(
-            name, f"{_at(number)}{key}: found {_shown(value)}, expected a whole number from {low} to {high}"
-        )
+        raise run.error(name, f"{_at(number)}{key}: found {_shown(value)}, expected a whole number from {low} to {high}")
     return value
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetycase.evidence import stats
-from safetycase.evidence.kinds.refusal_direction.effects import fragility_ks
 from safetycase.evidence.kinds.refusal_direction.estimates import Estimates
+from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks, why_no_more
 from safetycase.evidence.kinds.refusal_direction.observed import Observed
 from safetycase.evidence.kinds.refusal_direction.params import Read
 from safetycase.evidence.record import Unit
@@ -18,14 +18,12 @@ from safetycase.evidence.stats import Interval
 def collateral(seen: Observed, read: Read, estimates: Estimates) -> None:
     """Put KL and cross-entropy changes of every edit."""
     if not seen.tables.has("collateral"):
-        why = seen.setup["stopped"] or seen.tables.why_absent("collateral")
+        why = seen.stopped or seen.tables.why_absent("collateral")
         conditions = ("ablated", "added", "ablated-*")
         estimates.miss([f"kl.harmless.{each}" for each in conditions], why)
         estimates.miss([f"cross_entropy_change.harmless.{each}" for each in conditions], why + _mean_losses(seen))
         return
-    if not fragility_ks(seen):
-        names = ("kl.harmless.ablated-*", "cross_entropy_change.harmless.ablated-*")
-        estimates.miss(names, "no more than one direction was ablated together")
+    estimates.miss(("kl.harmless.ablated-*", "cross_entropy_change.harmless.ablated-*"), why_no_more(seen))
     table = seen.tables.table("collateral")
     baseline = table.where(arm="baseline")
     before = dict(zip(baseline["item"].tolist(), baseline["cross_entropy"].tolist(), strict=True))

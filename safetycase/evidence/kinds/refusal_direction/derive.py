@@ -4,15 +4,16 @@ from typing import Any
 
 from safetycase.evidence.kinds.refusal_direction.collateral import collateral
 from safetycase.evidence.kinds.refusal_direction.diagnostics import diagnostics
-from safetycase.evidence.kinds.refusal_direction.effects import Effect, effects, fragility_ks
+from safetycase.evidence.kinds.refusal_direction.effects import Effect, effects
 from safetycase.evidence.kinds.refusal_direction.estimates import Estimates
 from safetycase.evidence.kinds.refusal_direction.findings import Found, TokenCount
+from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks
 from safetycase.evidence.kinds.refusal_direction.labels import human_labels, labels_of
 from safetycase.evidence.kinds.refusal_direction.limitations import limitations
 from safetycase.evidence.kinds.refusal_direction.observed import Observed, observed
 from safetycase.evidence.kinds.refusal_direction.outcome import ending
 from safetycase.evidence.kinds.refusal_direction.params import Read
-from safetycase.evidence.kinds.refusal_direction.rates import categories_of, rates
+from safetycase.evidence.kinds.refusal_direction.rates import rates
 from safetycase.evidence.kinds.refusal_direction.samples import samples
 from safetycase.evidence.kinds.refusal_direction.selecting import selecting
 from safetycase.evidence.tables import Tables
@@ -49,7 +50,7 @@ def derive(tables: Tables, read: Read) -> Found:
         survivors=selected.survivors,
         candidates=selected.candidates,
         null_samples=tuple(sample for effect in found for sample in effect.samples),
-        categories=tuple(sorted({each for name in seen.populations for each in categories_of(seen, name)})),
+        categories=tuple(sorted({seen.categories[item] for items in seen.test_items.values() for item in items})),
         fragility_ks=(0, 1, *fragility_ks(seen)) if fragility_ks(seen) else (),
         samples=samples(judges[read.judges[0]], read.samples_per_arm, tables.seed),
         sample_seed=tables.seed,

@@ -24,13 +24,13 @@ def diagnostics(seen: Observed, judges: Mapping[str, Labels | str], read: Read, 
     for judge, labels in judges.items():
         name = f"score_auroc.all.baseline@{judge}"
         if isinstance(labels, str):
-            estimates.miss([name], seen.setup["stopped"] or labels)
+            estimates.miss([name], seen.stopped or labels)
         elif not seen.baseline:
-            estimates.miss([name], seen.setup["stopped"] or seen.tables.why_absent("baseline"))
+            estimates.miss([name], seen.stopped or seen.tables.why_absent("baseline"))
         else:
             estimates.put(name, partial(_score_auroc, seen, labels, read), Unit.AUROC)
     if not seen.tables.has("harmfulness"):
-        estimates.miss([HARMFULNESS], seen.setup["stopped"] or seen.tables.why_absent("harmfulness"))
+        estimates.miss([HARMFULNESS], seen.stopped or seen.tables.why_absent("harmfulness"))
         return
     estimates.put(HARMFULNESS, partial(_harmfulness_auroc, seen, read), Unit.AUROC)
 

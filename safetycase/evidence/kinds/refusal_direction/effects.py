@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetycase.evidence import stats
 from safetycase.evidence.kinds.refusal_direction.estimates import Estimates, null_record
 from safetycase.evidence.kinds.refusal_direction.findings import NullSample
+from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks, why_no_more
 from safetycase.evidence.kinds.refusal_direction.observed import Observed
 from safetycase.evidence.kinds.refusal_direction.params import Read
 from safetycase.evidence.record import Null, Unit
@@ -57,18 +58,6 @@ def effects(seen: Observed, read: Read, estimates: Estimates) -> dict[Condition,
     return {condition: _effect(condition, seen, read, estimates) for condition in ASKED_OF}
 
 
-def fragility_ks(seen: Observed) -> tuple[int, ...]:
-    """Numbers of directions ablated together, from 2, in whatever table holds them."""
-    found = set()
-    if seen.tables.has("effects"):
-        found |= {name.removeprefix("k-") for name in seen.tables.table("effects").where(family="fragility")["direction"]}
-    for table in ("collateral", "labels", "completions"):
-        if seen.tables.has(table):
-            arms = set(seen.tables.table(table)["arm"].tolist())
-            found |= {arm.removeprefix("ablated-") for arm in arms if arm.startswith("ablated-")}
-    return tuple(sorted(int(k) for k in found))
-
-
 def _put_baseline(seen: Observed, read: Read, estimates: Estimates) -> None:
     for population in seen.populations:
         name = f"refusal_log_odds.{population}.baseline"
@@ -86,12 +75,8 @@ def _mean(seen: Observed, items: list[str] | tuple[str, ...], values: NDArray[np
 
 
 def _put_fragility(seen: Observed, read: Read, estimates: Estimates) -> None:
-    ks = fragility_ks(seen)
-    if not ks:
-        why = "no more than one direction was ablated together"
-        estimates.miss(["refusal_log_odds.harmful.ablated-*"], _why_no_effects(seen) or why)
-        return
-    for k in ks:
+    estimates.miss(["refusal_log_odds.harmful.ablated-*"], _why_no_effects(seen) or why_no_more(seen))
+    for k in fragility_ks(seen):
         name = f"refusal_log_odds.harmful.ablated-{k}"
         changes = _changes(seen, "fragility", "ablated").get(f"k-{k}")
         if changes is None:
@@ -102,7 +87,7 @@ def _put_fragility(seen: Observed, read: Read, estimates: Estimates) -> None:
 
 def _why_no_effects(seen: Observed) -> str | None:
     if not seen.tables.has("effects"):
-        return seen.setup["stopped"] or seen.tables.why_absent("effects")
+        return seen.stopped or seen.tables.why_absent("effects")
     if not seen.baseline:
         return seen.tables.why_absent("baseline")
     return None
@@ -120,9 +105,7 @@ def _effect(condition: Condition, seen: Observed, read: Read, estimates: Estimat
         return why
     tests, samples = _null_tests(seen, condition, float(own.change.mean()))
     nulls = [null_record(NULL_FAMILIES[family], test) for family, test in tests.items()]
-    conditional = partial(
-        stats.mean, own.change, seen.clusters(own.items), seed=seen.tables.seed, resamples=read.resamples
-    )
+    conditional = partial(stats.mean, own.change, seen.clusters(own.items), seed=seen.tables.seed, resamples=read.resamples)
     estimates.put(level_name, partial(_mean, seen, own.items, own.edited, read), Unit.NATS)
     estimates.put(name, partial(conditional, level=read.level), Unit.NATS, nulls)
     _put_reselected(f"{name}#reselected", seen, condition, partial(conditional, level=read.level), nulls, estimates)
@@ -153,9 +136,7 @@ def _by_direction(seen: Observed, table: Table) -> Iterator[tuple[str, Changes]]
         yield str(directions[number]), Changes(tuple(table["item"][rows].tolist()), edited, edited - before[rows])
 
 
-def _null_tests(
-    seen: Observed, condition: Condition, observed: float
-) -> tuple[dict[NullFamily, NullTest], tuple[NullSample, ...]]:
+def _null_tests(seen: Observed, condition: Condition, observed: float) -> tuple[dict[NullFamily, NullTest], tuple[NullSample, ...]]:
     tests: dict[NullFamily, NullTest] = {}
     samples = []
     for family in NULL_FAMILIES:

@@ -13,14 +13,12 @@ STANDING = (
     "Refusal is not one direction: several independent directions and cones of directions mediate it "
     "(Wollschläger et al. 2025, arXiv 2502.17420), and categories of refusal have directions of their own "
     "(arXiv 2602.02132).",
-    "A removal that works is one sufficient route for somebody with access to the weights; "
-    "it says nothing of attacks through prompts.",
+    "A removal that works is one sufficient route for somebody with access to the weights; it says nothing of attacks through prompts.",
     "Results vary by layer, chat template, data set and judge; they hold for the digest, precision, template and prompts "
     "named here, not for other versions, quantisations or fine-tunes.",
     "Refusal log-odds score the first token of the answer alone; a refusal that begins otherwise, or that comes later, "
     "is not seen by them.",
-    "How often this instrument is right has not yet been measured for this kind of evidence: its verdicts stand as "
-    "uncalibrated.",
+    "How often this instrument is right has not yet been measured for this kind of evidence: its verdicts stand as uncalibrated.",
 )
 
 SUBSTRINGS = (
@@ -72,10 +70,7 @@ def _of_selection(seen: Observed, selected: Selected, read: Read) -> Iterator[st
         n = selected.not_finite
         yield f"{n} candidate{' has a score that is' if n == 1 else 's have scores that are'} no finite number; filtered out."
     if rule_of(read) != Rule() and seen.tables.has("reselections"):
-        yield (
-            "The selection is read with other thresholds than the paper's, while label shuffles and resamples went through the "
-            "paper's."
-        )
+        yield ("The selection is read with other thresholds than the paper's, while label shuffles and resamples went through the paper's.")
 
 
 def _of_size(seen: Observed) -> Iterator[str]:

@@ -29,12 +29,21 @@ class Observed:
     """Test item to refusal log-odds of the unedited model; empty where the table is absent."""
     test_items: Mapping[str, tuple[str, ...]]
     """Population to its used test items."""
+    strata: Mapping[str, tuple[str, ...]]
+    """Population to the categories of its prompt set, those without a test prompt included."""
 
     @property
     def evaluated(self) -> Candidate | None:
         """What the test split was asked about."""
         declared = self.setup["evaluated"]
         return None if declared is None else Candidate(position=declared["position"], layer=declared["layer"])
+
+    @property
+    def stopped(self) -> str:
+        """Why the observation ended early; empty where it did not."""
+        reason = self.setup["stopped"]
+        assert isinstance(reason, str), reason
+        return reason
 
     def clusters(self, items: Iterable[str]) -> NDArray[np.str_]:
         """The family of each item."""
@@ -51,12 +60,14 @@ def observed(tables: Tables) -> Observed:
     if tables.has("baseline"):
         rows = tables.table("baseline").where(split="test")
         baseline = dict(zip(rows["item"].tolist(), rows["log_odds"].tolist(), strict=True))
+    populations = tuple(each for each in POPULATIONS if each in present)
     return Observed(
         tables=tables,
         setup=next(tables.table("setup").rows()),
         families=dict(zip(names, items["family"].tolist(), strict=True)),
         categories=dict(zip(names, items["category"].tolist(), strict=True)),
-        populations=tuple(each for each in POPULATIONS if each in present),
+        populations=populations,
         baseline=baseline,
-        test_items={each: tuple(test.where(population=each)["item"].tolist()) for each in POPULATIONS if each in present},
+        test_items={each: tuple(test.where(population=each)["item"].tolist()) for each in populations},
+        strata={each: tuple(sorted(set(items.where(population=each)["category"].tolist()))) for each in populations},
     )

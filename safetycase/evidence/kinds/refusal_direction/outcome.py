@@ -19,9 +19,7 @@ class Ending:
     reasons: tuple[str, ...] = ()
 
 
-def ending(
-    seen: Observed, selected: Selected, effects: Mapping[Condition, Effect | str], estimates: Estimates, read: Read
-) -> Ending:
+def ending(seen: Observed, selected: Selected, effects: Mapping[Condition, Effect | str], estimates: Estimates, read: Read) -> Ending:
     """Conclusive where ablation and addition both pass every gate (an intersection-union test, so without correction).
 
     Nothing here depends on the level that the page shows: effects are judged by the bound nearest zero of their interval
@@ -33,9 +31,9 @@ def ending(
         return Ending(Outcome.NOT_APPLICABLE, (nothing,))
     reasons = (
         *_selection_reasons(seen, selected),
-        *_score_reasons(estimates, read),
-        *_effect_reasons(effects, read),
-        *_answer_reasons(effects, estimates, read),
+        *_score_reasons(seen, estimates, read),
+        *_effect_reasons(seen, effects, read),
+        *_answer_reasons(seen, effects, estimates, read),
     )
     return Ending(Outcome.INCONCLUSIVE, reasons) if reasons else Ending(Outcome.CONCLUSIVE)
 
@@ -48,41 +46,42 @@ def _nothing_to_explain(seen: Observed, refusal: Estimate | None, read: Read) ->
             f"The model refuses {refusal.value:.1%} of {refusal.n} harmful test prompts, fewer than the declared "
             f"{read.minimum_refusal:.0%}: there is no refusal to explain."
         )
-    if seen.setup["stopped"] and seen.setup["refusal_tokens_from"] == "none":
-        return f"No refusal was found: {_sentence(seen.setup['stopped'])}"
+    if seen.stopped and seen.setup["refusal_tokens_from"] == "none":
+        return f"No refusal was found: {_sentence(seen.stopped)}"
     return None
 
 
 def _selection_reasons(seen: Observed, selected: Selected) -> Iterator[str]:
-    if seen.setup["stopped"]:
-        yield f"The observation ended early: {_sentence(seen.setup['stopped'])}"
-    evaluated = seen.evaluated
-    if selected.candidate is None:
-        yield "No candidate direction passed the filters of the selection rule."
-    elif evaluated is None:
-        yield f"The rule picks {_place(selected.candidate)}, but no direction was asked about on the test split."
-    elif evaluated != selected.candidate:
-        yield (
-            f"The test split was asked about {_place(evaluated)}, but the rule as read picks "
-            f"{_place(selected.candidate)}: set `evaluate: {{position: {selected.candidate.position}, "
-            f"layer: {selected.candidate.layer}}}` and run again."
-        )
-
-
-def _score_reasons(estimates: Estimates, read: Read) -> Iterator[str]:
-    name = f"score_auroc.all.baseline@{read.judges[0]}"
-    if name not in estimates.found:
-        yield f"How far the first-token score agrees with judged answers is unknown: {_sentence(estimates.absent[name])}"
+    picked, evaluated = selected.candidate, seen.evaluated
+    if seen.stopped:
+        yield f"The observation ended early: {_sentence(seen.stopped)}"
+    if picked is None:
+        if not seen.stopped:
+            yield "No candidate direction passed the filters of the selection rule."
         return
-    auroc = estimates.found[name]
-    if auroc.value < read.minimum_auroc:
-        yield (
-            f"The first-token score tells refusals from answers with AUROC {auroc.value:.3f} over {auroc.n} answers, "
-            f"below the required {read.minimum_auroc:g}."
-        )
+    if evaluated == picked:
+        return
+    asked = "no direction" if evaluated is None else _place(evaluated)
+    yield (
+        f"The test split was asked about {asked}, but the rule as read picks {_place(picked)}: "
+        f"set `evaluate: {{position: {picked.position}, layer: {picked.layer}}}` and run again."
+    )
 
 
-def _effect_reasons(effects: Mapping[Condition, Effect | str], read: Read) -> Iterator[str]:
+def _score_reasons(seen: Observed, estimates: Estimates, read: Read) -> Iterator[str]:
+    name = f"score_auroc.all.baseline@{read.judges[0]}"
+    if name in estimates.found:
+        auroc = estimates.found[name]
+        if auroc.value < read.minimum_auroc:
+            yield (
+                f"The first-token score tells refusals from answers with AUROC {auroc.value:.3f} over {auroc.n} answers, "
+                f"below the required {read.minimum_auroc:g}."
+            )
+    elif not _follows(seen, estimates.absent[name]):
+        yield f"How far the first-token score agrees with judged answers is unknown: {_sentence(estimates.absent[name])}"
+
+
+def _effect_reasons(seen: Observed, effects: Mapping[Condition, Effect | str], read: Read) -> Iterator[str]:
     minimum = {"ablated": read.minimum_effect_ablated, "added": read.minimum_effect_added}
     lacking: dict[str, list[str]] = {}
     for condition, effect in effects.items():
@@ -92,14 +91,21 @@ def _effect_reasons(effects: Mapping[Condition, Effect | str], read: Read) -> It
         yield from _size_reasons(effect, minimum[condition])
         yield from _null_reasons(effect, read)
     for why, edits in lacking.items():
-        yield f"The effect of {' and of '.join(edits)} on refusal log-odds could not be estimated: {_sentence(why)}"
+        if not _follows(seen, why):
+            yield f"The effect of {' and of '.join(edits)} on refusal log-odds could not be estimated: {_sentence(why)}"
 
 
-def _answer_reasons(effects: Mapping[Condition, Effect | str], estimates: Estimates, read: Read) -> Iterator[str]:
+def _answer_reasons(seen: Observed, effects: Mapping[Condition, Effect | str], estimates: Estimates, read: Read) -> Iterator[str]:
     for condition in effects:
         population = ASKED_OF[condition]
-        if f"refusal_rate.{population}.{condition}@{read.judges[0]}" not in estimates.found:
+        judged = f"refusal_rate.{population}.{condition}@{read.judges[0]}" in estimates.found
+        if not judged and not seen.stopped:
             yield f"No judged answers of {population} test prompts under {_edit(condition)} stand beside the log-odds."
+
+
+def _follows(seen: Observed, reason: str) -> bool:
+    """Whether a reason only repeats why the observation ended early, which is told once."""
+    return bool(seen.stopped) and reason == seen.stopped
 
 
 def _size_reasons(effect: Effect, minimum: float) -> Iterator[str]:

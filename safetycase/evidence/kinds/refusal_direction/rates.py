@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetycase.evidence import stats
-from safetycase.evidence.kinds.refusal_direction.effects import fragility_ks
 from safetycase.evidence.kinds.refusal_direction.estimates import Estimates, null_record
+from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks, why_no_more
 from safetycase.evidence.kinds.refusal_direction.labels import INCOHERENT, REFUSE, Answers, Labels
 from safetycase.evidence.kinds.refusal_direction.observed import Observed
 from safetycase.evidence.kinds.refusal_direction.params import Read
@@ -22,11 +22,8 @@ QUANTITIES: Mapping[str, str] = {"refusal_rate": REFUSE, "incoherent_rate": INCO
 
 def rates(seen: Observed, judges: Mapping[str, Labels | str], people: Labels | str, read: Read, estimates: Estimates) -> None:
     """Put every rate of every judge; `people` correct them where they labelled."""
-    if not fragility_ks(seen):
-        names = (*QUANTITIES, "refusal_rate_change", "corrected_refusal_rate")
-        estimates.miss(
-            [f"{name}.harmful.ablated-*" for name in names], "no more than one direction was ablated together"
-        )
+    quantities = (*QUANTITIES, "refusal_rate_change", "corrected_refusal_rate")
+    estimates.miss([f"{name}.harmful.ablated-*" for name in quantities], why_no_more(seen))
     for judge, labels in judges.items():
         agreements = {}
         for arm in BY_CATEGORY:
@@ -50,15 +47,13 @@ def _conditions(seen: Observed, population: str) -> Iterator[str]:
         yield from ONLY_HARMFUL
 
 
-def _miss(
-    seen: Observed, judge: str, labels: Labels | str, population: str, condition: str, estimates: Estimates
-) -> None:
+def _miss(seen: Observed, judge: str, labels: Labels | str, population: str, condition: str, estimates: Estimates) -> None:
     if isinstance(labels, str):
-        why = seen.setup["stopped"] or labels
+        why = seen.stopped or labels
     elif condition == "subtracted" and seen.tables.imported is None:
         why = "only imported runs of the original code subtract the direction"
     else:
-        why = "no answers of this arm were stored"
+        why = seen.stopped or "no answers of this arm were stored"
     place = f"{population}.{condition}@{judge}"
     tail = "*" if condition in BY_CATEGORY else ""
     estimates.miss([f"{name}.{place}{tail}" for name in QUANTITIES], why)
@@ -67,24 +62,17 @@ def _miss(
         estimates.miss([f"refusal_rate_change.{place}"], why)
 
 
-def _put_rates(
-    seen: Observed, judge: str, answers: Answers, population: str, condition: str, read: Read, estimates: Estimates
-) -> None:
+def _put_rates(seen: Observed, judge: str, answers: Answers, population: str, condition: str, read: Read, estimates: Estimates) -> None:
     for quantity, label in QUANTITIES.items():
         name = f"{quantity}.{population}.{condition}@{judge}"
         items = sorted(answers)
         estimates.put(name, partial(_share, seen, answers, items, label, read.level), Unit.FRACTION)
         if condition not in BY_CATEGORY:
             continue
-        for category in categories_of(seen, population):
+        for category in seen.strata[population]:
             own = [item for item in items if seen.categories[item] == category]
             made = partial(_share, seen, answers, own, label, read.level)
             estimates.put(f"{name}#{category}", made, Unit.FRACTION)
-
-
-def categories_of(seen: Observed, population: str) -> tuple[str, ...]:
-    """The categories of a population's used test prompts."""
-    return tuple(sorted({seen.categories[item] for item in seen.test_items[population]}))
 
 
 def _share(seen: Observed, answers: Answers, items: Sequence[str], label: str, level: float) -> Interval:
@@ -97,9 +85,7 @@ def _are(answers: Answers, items: Sequence[str], label: str) -> NDArray[np.bool_
     return np.array([answers[item] == label for item in items], dtype=bool)
 
 
-def _put_change(
-    seen: Observed, judge: str, labels: Labels, population: str, condition: str, read: Read, estimates: Estimates
-) -> None:
+def _put_change(seen: Observed, judge: str, labels: Labels, population: str, condition: str, read: Read, estimates: Estimates) -> None:
     before, after = labels.of("baseline", population), labels.of(condition, population)
     items = sorted(before.keys() & after.keys())
     name = f"refusal_rate_change.{population}.{condition}@{judge}"
@@ -141,9 +127,7 @@ def _put_agreement(
     return found
 
 
-def agreement_with(
-    labels: Labels | str, people: Labels | str, seen: Observed, arm: str, level: float
-) -> Agreement | str:
+def agreement_with(labels: Labels | str, people: Labels | str, seen: Observed, arm: str, level: float) -> Agreement | str:
     """A judge's refusals against a person's on the same answers of one arm, or why they cannot be compared."""
     if isinstance(labels, str):
         return labels
@@ -176,8 +160,6 @@ def _put_corrected(
 
     def corrected() -> Interval:
         observed = _share(seen, answers, sorted(answers), REFUSE, read.level)
-        return stats.corrected_rate(
-            observed, agreement.sensitivity, agreement.specificity, read.level, seen.tables.seed, read.resamples
-        )
+        return stats.corrected_rate(observed, agreement.sensitivity, agreement.specificity, read.level, seen.tables.seed, read.resamples)
 
     estimates.put(name, corrected, Unit.FRACTION)

@@ -17,9 +17,7 @@ def samples(labels: Labels | str, per_arm: int, seed: int) -> tuple[Sample, ...]
     by_arm: dict[str, list[Sample]] = defaultdict(list)
     for (arm, population), answers in labels.arms.items():
         if not arm.startswith("random-"):
-            by_arm[arm] += [
-                Sample(arm=arm, population=population, item=item, label=label) for item, label in answers.items()
-            ]
+            by_arm[arm] += [Sample(arm=arm, population=population, item=item, label=label) for item, label in answers.items()]
     drawn = []
     for arm in sorted(by_arm):
         drawn += sorted(by_arm[arm], key=lambda sample: _place(sample, seed))[:per_arm]

@@ -56,13 +56,11 @@ def selecting(seen: Observed, read: Read, estimates: Estimates) -> Selected:
     """Apply the rule as read, and put the estimates of the selection."""
     scored = read_scores(seen.tables)
     if scored is None:
-        why = seen.setup["stopped"] or f"no candidate was scored: {seen.tables.why_absent('candidates')}"
+        why = seen.stopped or f"no candidate was scored: {seen.tables.why_absent('candidates')}"
         estimates.miss((*_OF_PICKED, "selection_margin.harmful.ablated#validation", _SHARE), why)
         return Selected(None, 0, (), 0)
     rule = rule_of(read)
-    chosen = select(
-        scored.layers, scored.refusal, scored.steering, scored.kl, n_layers=seen.setup["n_layers"], rule=rule
-    )
+    chosen = select(scored.layers, scored.refusal, scored.steering, scored.kl, n_layers=seen.setup["n_layers"], rule=rule)
     shares = _picked_shares(seen, scored, rule, read)
     _put_scores(seen, scored, chosen, read, estimates)
     _put_share(shares, chosen, read, estimates)
@@ -87,9 +85,7 @@ def read_scores(tables: Tables) -> Scored | None:
         return None
     table = tables.table("candidates")
     table = table.take(np.lexsort((table["layer"], table["position"])))
-    return Scored(
-        table["position"], table["layer"], table["refusal_score"], table["steering_score"], table["kl"], rows=None
-    )
+    return Scored(table["position"], table["layer"], table["refusal_score"], table["steering_score"], table["kl"], rows=None)
 
 
 _OF_PICKED = (
@@ -193,9 +189,7 @@ def _picked_shares(seen: Observed, scored: Scored, rule: Rule, read: Read) -> Sh
         if len(again):
             places = list(zip(scored.positions.tolist(), scored.layers.tolist(), strict=True))
             index = {place: number for number, place in enumerate(places)}
-            picks = [
-                -1 if row["fallback"] else index.get((row["position"], row["layer"]), -1) for row in again.rows()
-            ]
+            picks = [-1 if row["fallback"] else index.get((row["position"], row["layer"]), -1) for row in again.rows()]
             method = f"{len(picks)} bootstrap resamples of training and validation prompts, each through the selection"
             return Shares(np.array(picks), method)
     if scored.rows is None:

@@ -1,0 +1,93 @@
+"""The cover: which weights, who says so, how independent they are, and what they could see."""
+
+from collections.abc import Iterator
+
+from safetycase.case.claims import Standing
+from safetycase.case.declared import Artefact
+from safetycase.case.judged import JudgedCase, JudgedModel
+from safetycase.dossier import numbers
+from safetycase.dossier.page import Cover, Fact
+
+ROLES = {
+    "provider-gpai": "provider of a general-purpose AI model",
+    "provider-gpai-open": "provider of an open-weight general-purpose AI model",
+    "provider-gpai-systemic": "provider of a general-purpose AI model with systemic risk",
+    "provider-high-risk": "provider of a high-risk AI system",
+    "deployer": "deployer of an AI system",
+    "downstream-modifier": "downstream modifier of a model",
+    "researcher": "researcher",
+    "demo": "demonstration, in no role under any provision",
+}
+INDEPENDENCE = {
+    "none": "none: self-assessment, reviewed by nobody else",
+    "internal": "internal: assessed by another part of the same organisation",
+    "second-party": "second party: assessed by an organisation with an interest in the model",
+    "independent-external": "independent and external, as declared",
+}
+DEMO_FLAG = "Demonstration model: made for this tool, says nothing of any deployed model"
+RESTRICTED_FLAG = "Restricted: contains prompts and model outputs, not for publication"
+
+
+def cover(case: JudgedCase, *, lead: str, version: str, made: str, restricted: bool) -> Cover:
+    """Facts in the order in which an auditor asks for them."""
+    flags = ((DEMO_FLAG,) if case.demo else ()) + ((RESTRICTED_FLAG,) if restricted else ())
+    return Cover(case.case.title, case.case.summary or lead, flags, tuple(_facts(case, version, made)))
+
+
+def subject(case: JudgedCase) -> JudgedModel | None:
+    """The model that the case is about; None where no model was found."""
+    return next((model for model in case.models if "subject" in model.roles), case.models[0] if case.models else None)
+
+
+def source(model: JudgedModel) -> str:
+    """Where the weights come from and what they are."""
+    revision = f" at revision {model.revision}" if model.revision else ""
+    size = f", {numbers.count(model.n_parameters)} parameters" if model.n_parameters is not None else ""
+    return f"{model.source}{revision}: {model.architecture}{size}, {model.dtype}"
+
+
+def _facts(case: JudgedCase, version: str, made: str) -> Iterator[Fact]:
+    model, engagement = subject(case), case.engagement
+    if model is None:
+        yield Fact("Subject", "no model was loaded or imported")
+    else:
+        yield Fact("Subject", source(model))
+        yield Fact("Digest", f"sha256 {numbers.grouped(model.digest)}", "mono")
+        if model.weights_sha256 is None:
+            yield Fact("Weights", "were never here: the evidence is imported")
+        if model.planted:
+            yield Fact("Planted truth", model.planted)
+    if case.case.intended_use:
+        yield Fact("Intended use", case.case.intended_use)
+    contact = f" ({case.provider.contact})" if case.provider.contact else ""
+    yield Fact("Provider", f"{case.provider.name}, {ROLES[case.provider.role]}{contact}")
+    yield Fact("Commissioned by", engagement.commissioned_by)
+    yield Fact("Evaluated by", engagement.evaluator)
+    yield Fact("Independence", INDEPENDENCE[engagement.independence])
+    yield Fact("Access given", "; ".join(engagement.access_given) or "not declared")
+    yield Fact("Access refused", "; ".join(engagement.access_refused) or "none declared")
+    yield Fact("Deployed artefact", attested(engagement.artefact))
+    yield Fact("Plan declared", _declared(case))
+    yield Fact(
+        "Version", f"{version}, newest evidence of {numbers.moment(made)}" if made else f"{version}, without evidence"
+    )
+
+
+def attested(artefact: Artefact) -> str:
+    """Who says that what is deployed is what was measured."""
+    if not artefact.attested_by:
+        return "nobody attests that the deployed weights are these weights"
+    when = f" on {artefact.date.isoformat()}" if artefact.date else ""
+    statement = f": {artefact.statement}" if artefact.statement else ""
+    return f"{artefact.attested_by} attests{when} that the deployed weights are these weights{statement}"
+
+
+def _declared(case: JudgedCase) -> str:
+    if not case.plan_declared:
+        return "never run under this plan"
+    exploratory = sum(Standing.EXPLORATORY in judgement.standing for judgement in case.judgements)
+    order = (
+        f"{exploratory} of {len(case.judgements)} claims rest on evidence seen before they were declared (exploratory)"
+    )
+    plans = f"; {case.plans_seen} distinct plans were run in this case" if case.plans_seen > 1 else ""
+    return f"{numbers.moment(case.plan_declared)}; {order if exploratory else 'claims were declared before their evidence was seen'}{plans}"

@@ -1,0 +1,38 @@
+"""How each kind of evidence is turned into sentences, figures and tables; one file per kind, of the same name."""
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol, cast
+
+from safetycase.dossier.exhibits import general
+from safetycase.dossier.page import Exhibit, SampleText
+from safetycase.evidence.record import Findings
+
+
+class Exhibitor(Protocol):
+    """What every file of this folder defines."""
+
+    def exhibit(self, found: Findings, samples: Sequence[SampleText]) -> Exhibit:
+        """The findings as they are shown; `samples` is empty in public documents."""
+
+    def words(self, name: str) -> str:
+        """What an estimate of this kind is called in a sentence."""
+
+
+def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
+    """By the file named after the kind; a kind from elsewhere that has none gets the tables that all kinds share."""
+    return _exhibitor(found.kind).exhibit(found, samples)
+
+
+def words(kind: str, name: str) -> str:
+    """What an estimate is called."""
+    return _exhibitor(kind).words(name)
+
+
+@cache
+def _exhibitor(kind: str) -> Exhibitor:
+    name = f"{__name__}.{kind}"
+    known = kind.isidentifier() and importlib.util.find_spec(name) is not None
+    return cast(Exhibitor, importlib.import_module(name) if known else general)

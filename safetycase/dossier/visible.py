@@ -1,0 +1,56 @@
+"""Makes untrusted text visible: what would reorder, hide or break a page is shown as its code point."""
+
+import unicodedata
+
+BUNDLED = (
+    (0x0020, 0x007E), (0x00A0, 0x017F), (0x0218, 0x021B), (0x02C6, 0x02C7), (0x02D8, 0x02DD), (0x0300, 0x0304), (0x0306, 0x030C),
+    (0x0323, 0x0323), (0x0384, 0x038A), (0x038C, 0x038C), (0x038E, 0x03A1), (0x03A3, 0x03CE), (0x0400, 0x045F), (0x0490, 0x0491),
+    (0x1E9E, 0x1E9E), (0x1EA0, 0x1EF9), (0x2009, 0x200A), (0x2010, 0x2015), (0x2018, 0x201E), (0x2020, 0x2022), (0x2026, 0x2026),
+    (0x202F, 0x2030), (0x2032, 0x2033), (0x2039, 0x203A), (0x2044, 0x2044), (0x2070, 0x2071), (0x2074, 0x208E), (0x20AC, 0x20AC),
+    (0x2116, 0x2116), (0x2122, 0x2122), (0x2190, 0x2193), (0x2202, 0x2202), (0x2206, 0x2206), (0x2211, 0x2212), (0x221A, 0x221A),
+    (0x221E, 0x221E), (0x2248, 0x2248), (0x2260, 0x2260), (0x2264, 0x2265), (0x2581, 0x2581), (0x25A0, 0x25A1), (0x25B2, 0x25B3),
+    (0x25C6, 0x25C6), (0x25CB, 0x25CB), (0x25CF, 0x25CF), (0x2713, 0x2713), (0x27E8, 0x27E9),
+)  # fmt: skip
+"""Code points that at least one of the bundled fonts draws."""
+
+_ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories without a shape of their own: controls, bidi overrides, surrogates, private use, unassigned, odd line ends."""
+_MOST_MARKS = 2
+
+
+def visible(text: str, *, bundled_only: bool = False) -> str:
+    """The same text without anything that acts on its surroundings; line ends stay.
+
+    `bundled_only` also names each character that the bundled fonts lack, which a PDF must not draw with a font from elsewhere.
+    Right-to-left words keep their order but are isolated, so that they cannot reorder what stands beside them.
+    """
+    shown = []
+    marks = 0
+    for character in text.replace("\r\n", "\n"):
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        shown.append(_shown(character, marks, bundled_only))
+    result = "".join(shown)
+    if any(unicodedata.bidirectional(character) in ("R", "AL") for character in result):
+        return f"{_ISOLATE}{result}{_POP}"
+    return result
+
+
+def is_bundled(character: str) -> bool:
+    """Whether a bundled font draws the character."""
+    return any(first <= ord(character) <= last for first, last in BUNDLED)
+
+
+def _shown(character: str, marks: int, bundled_only: bool) -> str:
+    if character == "\n":
+        return character
+    if character == "\t":
+        return " "
+    # A soft hyphen is drawn or not at the renderer's pleasure, and stacks of marks cover the lines around them.
+    if (
+        unicodedata.category(character) in _HIDDEN
+        or marks > _MOST_MARKS
+        or (bundled_only and not is_bundled(character))
+    ):
+        return f"‹U+{ord(character):04X}›"
+    return character

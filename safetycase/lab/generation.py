@@ -1,0 +1,130 @@
+"""Greedy answers, with the residual stream edited by a different intervention for every row of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from safetycase.lab.batches import Batches
+from safetycase.lab.forward import Tokens, ablation_per_row, left_padded
+from safetycase.lab.hooks import Edit, addition, edit_inputs, edit_outputs
+from safetycase.lab.model import LoadedModel
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What is done to the residual stream while an answer is generated; by default nothing."""
+
+    ablated: Float[Tensor, "k d_model"] | None = None
+    """Orthonormal directions, removed at every writer and position."""
+    added: Float[Tensor, "d_model"] | None = None
+    """A vector, added to the input of one block at every position."""
+    layer: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said, as tokens; the end-of-turn token, where it came, is the last of them."""
+
+    tokens: Int[Tensor, "pos"]
+    finished: bool
+
+
+def greedy_answers(
+    model: LoadedModel,
+    batches: Batches,
+    prompts: Sequence[Tokens],
+    interventions: Sequence[Intervention],
+    max_new_tokens: int,
+) -> list[Answer]:
+    """The most probable token, one after another, for every prompt under its own intervention.
+
+    All interventions that add a vector must do so at one layer. Sampling settings that the model brings are not used.
+    """
+    layers = {done.layer for done in interventions if done.added is not None}
+    assert len(layers) <= 1, f"one batch adds at layers {sorted(layers)}, expected one"
+    answers: list[Answer | None] = [None] * len(prompts)
+    loads = [batches.generation_load(len(prompt), max_new_tokens) for prompt in prompts]
+
+    def work(indices: list[int]) -> list[Answer]:
+        rows = [interventions[index] for index in indices]
+        return _greedy(model, [prompts[index] for index in indices], rows, max_new_tokens)
+
+    for indices, found in batches.each(loads, work):
+        for index, answer in zip(indices, found, strict=True):
+            answers[index] = answer
+    return [answer for answer in answers if answer is not None]
+
+
+def rows_per_pass(batches: Batches, prompts: Sequence[Tokens], max_new_tokens: int) -> int:
+    """How many of these prompts are answered at once, by memory and positions."""
+    load = batches.generation_load(max(len(prompt) for prompt in prompts), max_new_tokens)
+    return max(1, min(batches.positions // load.positions, batches.memory // load.memory))
+
+
+def end_tokens(model: LoadedModel) -> Int[Tensor, "token"]:
+    """The ids that end an answer: the tokenizer's and those of the model's own generation settings."""
+    settings = getattr(model.module, "generation_config", None)
+    declared = getattr(settings, "eos_token_id", None)
+    ids = {*(declared if isinstance(declared, list) else [declared]), model.tokenizer.eos_token_id} - {None}
+    return torch.tensor(sorted(ids), dtype=torch.long)
+
+
+@torch.inference_mode()
+def _greedy(
+    model: LoadedModel, prompts: Sequence[Tokens], rows: Sequence[Intervention], max_new_tokens: int
+) -> list[Answer]:
+    encoded = left_padded(prompts, model.device)
+    ids, mask, positions = encoded.input_ids, encoded.attention_mask, encoded.position_ids
+    ends = end_tokens(model).to(model.device)
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
+    said: list[Tensor] = []
+    cache = None
+    with edit_outputs(_ablations(model, rows)), edit_inputs(_additions(model, rows)):
+        while len(said) < max_new_tokens and not bool(ended.all()):
+            output = model.module(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            cache = output.past_key_values
+            ids = output.logits[:, -1:].argmax(dim=-1)
+            said.append(ids[:, 0])
+            ended = ended | torch.isin(ids[:, 0], ends)
+            mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
+            positions = positions[:, -1:] + 1
+    return [_until_end(tokens, ends.cpu()) for tokens in torch.stack(said, dim=1).cpu()]
+
+
+def _until_end(tokens: Int[Tensor, "pos"], ends: Int[Tensor, "token"]) -> Answer:
+    """The tokens up to and with the first that ends an answer."""
+    found = torch.isin(tokens, ends).nonzero()[:, 0]
+    return Answer(tokens[: int(found[0]) + 1], True) if len(found) else Answer(tokens, False)
+
+
+def _ablations(model: LoadedModel, rows: Sequence[Intervention]) -> dict[torch.nn.Module, Edit]:
+    """One edit for all rows: bases are filled up with zeros, which remove nothing."""
+    largest = max((len(row.ablated) for row in rows if row.ablated is not None), default=0)
+    if not largest:
+        return {}
+    bases = torch.zeros(len(rows), largest, model.sites.d_model)
+    for index, row in enumerate(rows):
+        if row.ablated is not None:
+            bases[index, : len(row.ablated)] = row.ablated
+    return dict.fromkeys(model.sites.writers, ablation_per_row(bases.to(model.device)))
+
+
+def _additions(model: LoadedModel, rows: Sequence[Intervention]) -> dict[torch.nn.Module, Edit]:
+    adding = [row for row in rows if row.added is not None]
+    if not adding:
+        return {}
+    vectors = torch.zeros(len(rows), model.sites.d_model)
+    for index, row in enumerate(rows):
+        if row.added is not None:
+            vectors[index] = row.added
+    return {model.sites.blocks[adding[0].layer].module: addition(vectors.to(model.device))}

@@ -1,0 +1,1 @@
+"""Small models with planted truth: what they are trained on, how, and the bundled weights."""

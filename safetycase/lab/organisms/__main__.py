@@ -1,0 +1,35 @@
+"""Rebuilds an organism from its recipe: `python -m safetycase.lab.organisms refuser --out folder`."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from safetycase.errors import SafetycaseError
+from safetycase.lab.organisms.folder import save
+from safetycase.lab.organisms.recipe import recipe, train
+
+_WEIGHTS = Path(__file__).resolve().parent / "weights"
+
+
+@click.command()
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; by default the one in the package.")
+@click.option("--threads", default=1, show_default=True, help="Threads of torch; more of them change the last bits.")
+def main(name: str, out: Path | None, threads: int) -> None:
+    """Train the organism NAME and write it as a model folder."""
+    try:
+        wanted = recipe(name)
+    except SafetycaseError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    started = time.monotonic()
+    model, tokenizer = train(wanted, threads=threads)
+    folder = out or _WEIGHTS / name
+    save(wanted, model, tokenizer, folder, time.monotonic() - started)
+    click.echo(folder)
+
+
+if __name__ == "__main__":
+    main()
