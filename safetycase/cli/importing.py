@@ -27,7 +27,9 @@ def import_(format: str, path: Path, plan: Path | None, step: str | None, out: P
 
     loaded = load_plan(plan) if plan else None
     store = Store(out or (loaded.default_case if loaded else Path("cases") / path.resolve().name))
-    observation = import_run(store, format, path, plan=loaded, step=step)
+    observation, notes = import_run(store, format, path, plan=loaded, step=step)
+    for note in notes:
+        say(f"note: {note}")
     kind = observation.question.kind
     name = step or (imported_steps(loaded, format, kind)[0] if loaded else kind)
     read = loaded.reads[name] if loaded else kinds.load(kind).Read()

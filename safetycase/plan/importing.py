@@ -14,13 +14,16 @@ from safetycase.plan.plan import Plan
 from safetycase.plan.questions import named_model
 
 
-def import_run(store: Store, form: str, path: Path, *, plan: Plan | None = None, step: str | None = None) -> Observation:
+def import_run(
+    store: Store, form: str, path: Path, *, plan: Plan | None = None, step: str | None = None
+) -> tuple[Observation, tuple[str, ...]]:
     """Read a run of another tool and store it as an observation; with a plan, under the model and seed of one of its imported steps.
 
-    Raises SourceError for files that cannot be read as that format, PlanError where no step of the plan takes it.
+    Returns the observation and notes on what was left out of it. Raises SourceError for files that cannot be read as that format, PlanError where no step of the plan takes it.
     """
     made = read_import(form, path)
-    entry, seed = ModelEntry(source=path.name), 0
+    name = path.resolve().name
+    entry, seed = ModelEntry(source=name), 0
     if plan is not None:
         step = step or _only_step(plan, form, made.kind)
         _check_step(plan, step, form, made.kind)
@@ -34,12 +37,14 @@ def import_run(store: Store, form: str, path: Path, *, plan: Plan | None = None,
         question=asked,
         tables=_stored(store, made),
         absent=made.absent,
-        imported=Imported(format=form, source=path.name, files=made.files),
+        imported=Imported(format=form, source=name, files=made.files),
     )
     if store.observation(asked.kind, asked.key) is None:
         store.put_observation(observation)
         store.log(asked.key, "imported", question=asked.model_dump(mode="json"), circumstances=_circumstances(plan))
-    return observation
+        for note in made.notes:
+            store.log(asked.key, "note", name="import", value=note)
+    return observation, made.notes
 
 
 def imported_steps(plan: Plan, form: str, kind: str) -> tuple[str, ...]:

@@ -1,0 +1,104 @@
+"""Agreement of judges with people, and rates corrected for a judge's errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safetycase.evidence import stats
+
+BOTH, FIRST, SECOND, NEITHER = (True, True), (True, False), (False, True), (False, False)
+
+
+def labels(both: int, first: int, second: int, neither: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Two rows of labels with the given counts of each combination."""
+    return np.array([BOTH] * both + [FIRST] * first + [SECOND] * second + [NEITHER] * neither).T
+
+
+def share(successes: int, n: int) -> stats.Interval:
+    return stats.rate(np.arange(n) < successes, None)
+
+
+def test_kappa_of_the_textbook_table() -> None:
+    """Agreement 0.7 where chance gives 0.5 is a kappa of 0.4."""
+    interval = stats.cohens_kappa(*labels(20, 5, 10, 15))
+
+    assert interval.value == pytest.approx(0.4)
+    assert interval.low < 0.4 < interval.high
+    assert interval.n == 50
+
+
+def test_full_agreement_keeps_width() -> None:
+    """50 of 50 equal labels leave disagreement up to the exact limit open."""
+    interval = stats.cohens_kappa(*labels(25, 0, 0, 25))
+
+    assert interval.value == interval.high == 1.0
+    assert interval.low < 0.9
+
+
+def test_kappa_of_three_labels() -> None:
+    """Any labels can be compared, words too."""
+    first = np.array(["refuse", "comply", "incoherent", "refuse"])
+
+    assert stats.cohens_kappa(first, first).value == 1.0
+
+
+def test_kappa_of_one_label_has_no_meaning() -> None:
+    """Where nothing varies, agreement beyond chance is undefined and says so."""
+    with pytest.raises(stats.Undefined, match="the same label"):
+        stats.cohens_kappa(*labels(9, 0, 0, 0))
+
+
+def test_agreement_counts_against_the_person() -> None:
+    """8 of 10 human positives found, 15 of 20 human negatives passed."""
+    judged, human = labels(8, 5, 2, 15)
+
+    found = stats.agreement(judged, human)
+
+    assert (found.sensitivity.value, found.sensitivity.n) == (0.8, 10)
+    assert (found.specificity.value, found.specificity.n) == (0.75, 20)
+    assert found.kappa == stats.cohens_kappa(judged, human)
+
+
+def test_agreement_needs_both_human_labels() -> None:
+    """A person who saw only refusals says nothing of specificity."""
+    with pytest.raises(stats.Undefined, match="all 3 human labels are positive"):
+        stats.agreement(np.array([True, True, False]), np.ones(3, dtype=bool))
+
+
+def test_a_corrected_rate_is_rogan_and_gladens() -> None:
+    """(0.3 + 0.9 - 1) / (0.8 + 0.9 - 1), with an interval that is wider than the uncorrected one."""
+    observed = share(30, 100)
+
+    corrected = stats.corrected_rate(observed, share(80, 100), share(90, 100))
+
+    assert corrected.value == pytest.approx(0.2 / 0.7)
+    assert corrected.high - corrected.low > observed.high - observed.low
+
+
+def test_a_perfect_judge_of_many_labels_corrects_nothing() -> None:
+    """With 100,000 labels and no error the interval is about the uncorrected one."""
+    observed, perfect = share(30, 100), share(100_000, 100_000)
+
+    corrected = stats.corrected_rate(observed, perfect, perfect, resamples=20_000)
+
+    assert corrected.value == pytest.approx(observed.value)
+    assert (corrected.low, corrected.high) == pytest.approx((observed.low, observed.high), abs=0.01)
+
+
+def test_a_judge_no_better_than_chance_corrects_nothing() -> None:
+    """Undefined gives both numbers."""
+    with pytest.raises(stats.Undefined, match=r"sensitivity 0\.50, specificity 0\.50"):
+        stats.corrected_rate(share(3, 10), share(5, 10), share(5, 10))
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 40), st.integers(11, 20), st.integers(11, 20))
+def test_every_corrected_rate_is_ordered_bounded_and_repeatable(seen: int, found: int, passed: int) -> None:
+    """0 <= low <= value <= high <= 1; the same seed gives the same interval."""
+    arguments = share(seen, 40), share(found, 20), share(passed, 20)
+
+    interval = stats.corrected_rate(*arguments, seed=7)
+
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    assert interval == stats.corrected_rate(*arguments, seed=7)
