@@ -13,6 +13,8 @@ from safetycase.evidence.judges import Label
 from safetycase.lab.model import LoadedModel, last_logits
 from safetycase.sources.model_files import model_files
 
+NAME = "model"
+"""Of the judge, in estimate names and label rows."""
 VERSION = 1
 """Raised when the same model may give another label."""
 ROWS = 16
@@ -55,7 +57,10 @@ class Classifier:
     """Per class."""
 
 
-def label_answers(judge: LoadedModel | Classifier, requests: Sequence[str], answers: Sequence[str]) -> list[Label]:
+Judge = LoadedModel | Classifier
+
+
+def label_answers(judge: Judge, requests: Sequence[str], answers: Sequence[str]) -> list[Label]:
     """The judge's label of every answer, by the most probable class or letter: deterministic, no sampling."""
     pairs = list(zip(requests, (answer[:LONGEST] for answer in answers), strict=True))
     batches = (pairs[start : start + ROWS] for start in range(0, len(pairs), ROWS))

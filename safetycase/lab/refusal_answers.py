@@ -11,12 +11,14 @@ from torch import Tensor
 
 from safetycase.evidence.judges import judge, judge_names
 from safetycase.evidence.tables import Row
+from safetycase.lab import model_judge
 from safetycase.lab.chat import strip_thinking
 from safetycase.lab.collateral import collateral
 from safetycase.lab.forward import Tokens, tokenised
 from safetycase.lab.generation import Answer, Intervention, rows_per_pass
 from safetycase.lab.hooks import addition, edit_inputs, edit_outputs, subspace_ablation
 from safetycase.lab.model import LoadedModel
+from safetycase.lab.model_judge import Judge, label_answers
 from safetycase.lab.observing import Event, Progress
 from safetycase.lab.refusal_effects import random_directions
 from safetycase.lab.refusal_study import Direction, Study
@@ -55,6 +57,8 @@ def answers(study: Study, selected: Direction | None, successive: Float[Tensor, 
         for part in group:
             rows = yield from study.shards.rows("completions", part.name, partial(_completion_rows, study, part, found))
             yield from study.shards.rows("labels", part.name, partial(_label_rows, rows))
+            if study.judge is not None:
+                yield from study.shards.rows("labels", f"{part.name}.model", partial(_model_label_rows, study, part, rows, study.judge))
         done += len(group)
 
 
@@ -164,6 +168,15 @@ def _label_rows(completions: Sequence[Row]) -> Iterator[Row]:
                 "version": judging.version,
                 "label": str(judging.label(row["text"])),
             }
+
+
+def _model_label_rows(study: Study, part: _Part, completions: Sequence[Row], judging: Judge) -> Iterator[Row]:
+    """The label of the model in the role of judge, for each answer of a part."""
+    texts = {prompt.id: prompt.text for prompt in study.prompts[part.population, "test"]}
+    said = label_answers(judging, [texts[row["item"]] for row in completions], [row["text"] for row in completions])
+    for row, label in zip(completions, said, strict=True):
+        place = {name: row[name] for name in ("arm", "population", "item")}
+        yield {**place, "judge": model_judge.NAME, "version": model_judge.VERSION, "label": label}
 
 
 def _edits(

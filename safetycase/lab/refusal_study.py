@@ -14,6 +14,7 @@ from safetycase.lab.candidates import Scorer, contrast_weights, mean_differences
 from safetycase.lab.forward import Forward, Tokens
 from safetycase.lab.generation import Answer, Intervention, greedy_answers
 from safetycase.lab.model import LoadedModel
+from safetycase.lab.model_judge import Judge
 from safetycase.lab.prompt_samples import Key
 from safetycase.lab.shards import Shards
 from safetycase.sources.prompts import Prompt
@@ -32,6 +33,8 @@ class Study:
     tokens: Mapping[str, Tokens]
     """Item id to token ids."""
     refusal_tokens: tuple[int, ...] = ()
+    judge: Judge | None = None
+    """A model that labels every answer too."""
 
     @property
     def model(self) -> LoadedModel:

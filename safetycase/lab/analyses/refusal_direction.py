@@ -25,6 +25,7 @@ from safetycase.lab.candidates import Found, baseline_log_odds, select_lazily
 from safetycase.lab.forward import forward_for, tokenised
 from safetycase.lab.generation import Intervention
 from safetycase.lab.model import LoadedModel
+from safetycase.lab.model_judge import Classifier
 from safetycase.lab.observing import Absent, Event, Inputs, Note, Progress
 from safetycase.lab.prompt_samples import Sample, item_rows, sample_prompts
 from safetycase.lab.refusal_answers import answers, costs, text_of
@@ -41,15 +42,17 @@ Stage = Generator[Event, None, Value]
 CLASSES = ("harmful", "harmless")
 
 
-def observe(models: Mapping[str, LoadedModel], inputs: Inputs, ask: Ask, seed: int) -> Iterator[Event]:
-    """The observation of `models["subject"]`: the tables of `evidence.kinds.refusal_direction`.
+def observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: Ask, seed: int) -> Iterator[Event]:
+    """The observation of `models["subject"]`: the tables of `evidence.kinds.refusal_direction`; a `judge` labels every answer too.
 
     Alarming prompts are asked on the test split only, from all splits of their set where that has too few: nothing is
     trained or selected on them. Raises PlanError where a declared candidate does not exist, SourceError where a split
     is too small, ModelError where a declared refusal token is none.
     """
     samples = sample_prompts(inputs.prompts, ask, seed)
-    study = _study(models["subject"], Shards(inputs), samples, ask, seed)
+    subject = models["subject"]
+    assert isinstance(subject, LoadedModel), type(subject)
+    study = replace(_study(subject, Shards(inputs), samples, ask, seed), judge=models.get("judge"))
     _check_declared(study)
     tokens = yield from _refusal_tokens(study)
     study = replace(study, refusal_tokens=tokens.ids)
