@@ -47,8 +47,11 @@ def prompt_sets(case: JudgedCase) -> Table:
         )
         for each in case.prompt_sets
     )
-    caption = "Families are the templates that prompts were written from; they are the clusters of every interval, and no family lies in two splits."
-    return Table("Prompt sets", columns, rows, caption, widths=(15, 20, 15, 15, 10, 25), wide=True)
+    caption = (
+        "Families are the templates that prompts were written from. They are the clusters of every interval, and no "
+        "family lies in two splits."
+    )
+    return Table("Prompt sets", columns, rows, caption if rows else "", widths=(15, 20, 15, 15, 10, 25), wide=True)
 
 
 def attempts(case: JudgedCase) -> Table:
@@ -118,10 +121,8 @@ def _step_facts(step: JudgedStep) -> Iterator[Fact]:
         )
     if step.circumstances is not None:
         made = step.circumstances
-        yield Fact(
-            "Made",
-            f"{numbers.moment(made.started)} with safetycase {made.tool_version} on {made.device} ({made.device_name}), {made.threads} threads",
-        )
+        where = f"{made.device} ({made.device_name}), {made.threads} threads"
+        yield Fact("Made", f"{numbers.moment(made.started)} with safetycase {made.tool_version} on {where}")
         yield Fact("Packages", ", ".join(f"{name} {version}" for name, version in sorted(made.packages.items())))
         yield Fact("Plan then", numbers.grouped(made.plan_digest), "mono")
     if step.imported is not None:

@@ -1,4 +1,4 @@
-"""From a judged case and its findings to one frozen object: all that a document may show, and nothing that is left to compute."""
+"""From a judged case and its findings to one frozen object: all that a document may show, nothing left to compute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.dossier import annexes, doctypes, exhibits, numbers
 from safetycase.dossier.cover import cover, subject
 from safetycase.dossier.doctypes import DossierType
+from safetycase.dossier.exhibits.general import sentence
 from safetycase.dossier.page import Dossier, Exhibit, Profile, SampleText, StepSection, Summary, Table, WarningText
 from safetycase.dossier.verdicts import tally, verdict_groups
 from safetycase.evidence.record import Findings, Outcome
@@ -29,8 +30,9 @@ def assemble(
 ) -> Dossier:
     """The document of one case.
 
-    `findings` and `samples` are by step, findings at the level that pages show; texts of samples enter only the restricted profile. `made` is the
-    ISO 8601 time of the newest evidence, empty where there is none. Raises RenderError for an unknown type of document.
+    `findings` and `samples` are by step, findings at the level that pages show; texts of samples enter only the
+    restricted profile. `made` is the ISO 8601 time of the newest evidence, empty where there is none.
+    Raises RenderError for an unknown type of document.
     """
     kind = doctypes.dossier_type(dossier_type)
     restricted = profile == "restricted"
@@ -103,7 +105,7 @@ def _section(
         question=step.question_text,
         template=f"evidence/{step.kind}.html.j2",
         outcome=step.outcome.value.replace("_", " ") if step.outcome else "not run",
-        reasons=step.reasons,
+        reasons=tuple(map(sentence, step.reasons)),
         exhibit=numbering.exhibit(shown),
         limitations=found.limitations if found is not None else (),
         params=annexes.params({**step.params, **(found.read if found is not None else {})}),
@@ -115,7 +117,9 @@ def _section(
 def _unanswered(step: JudgedStep) -> str:
     what = step.kind.replace("_", " ")
     if step.outcome is Outcome.FAILED:
-        return f"The analysis of the {what} failed: {'; '.join(step.reasons).rstrip('.') or 'no reason was recorded'}."
+        return (
+            f"The analysis of the {what} failed. {' '.join(map(sentence, step.reasons)) or 'No reason was recorded.'}"
+        )
     return f"The analysis of the {what} has not been run."
 
 
@@ -148,20 +152,25 @@ def _verdict_note(case: JudgedCase) -> str:
     if not any(judgement.criteria for judgement in case.judgements):
         return ""
     each = numbers.percent(case.simultaneous_level)
-    return f"Judged by the bound of an interval, never by its point. Intervals of this table hold together, each at {each}; see Method."
+    return (
+        "Judged by the bound of an interval, never by its point. "
+        f"Intervals of this table hold together, each at {each}; see Method."
+    )
 
 
 def _judging(case: JudgedCase) -> Iterator[str]:
     criteria = sum(len(judgement.criteria) for judgement in case.judgements)
     if criteria:
         yield (
-            f"All {criteria} criteria of this plan form one family: each claim is judged by intervals at {numbers.percent(case.simultaneous_level)}, so that "
-            "they hold together; intervals in the sections stand alone and are narrower. A claim is as strong as its weakest criterion. "
+            f"All {criteria} criteria of this plan form one family: each claim is judged by intervals at "
+            f"{numbers.percent(case.simultaneous_level)}, so that they hold together; intervals in the sections stand "
+            "alone and are narrower. A claim is as strong as its weakest criterion. "
             f"A bound within {case.tolerance:g} of its threshold, relative or absolute, is inconclusive."
         )
     present = {each for judgement in case.judgements for each in judgement.standing}
     if present:
-        yield f"Standing of verdicts: {'; '.join(f'{each.value}, {_STANDINGS[each]}' for each in Standing if each in present)}."
+        said = "; ".join(f"{each.value}, {_STANDINGS[each]}" for each in Standing if each in present)
+        yield f"Standing of verdicts: {said}."
 
 
 _STANDINGS = {

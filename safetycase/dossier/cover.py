@@ -43,7 +43,7 @@ def source(model: JudgedModel) -> str:
     """Where the weights come from and what they are."""
     revision = f" at revision {model.revision}" if model.revision else ""
     size = f", {numbers.count(model.n_parameters)} parameters" if model.n_parameters is not None else ""
-    return f"{model.source}{revision}: {model.architecture}{size}, {model.dtype}"
+    return f"{model.source}{revision} ({model.architecture}{size}, {model.dtype})"
 
 
 def _facts(case: JudgedCase, version: str, made: str) -> Iterator[Fact]:
@@ -90,4 +90,5 @@ def _declared(case: JudgedCase) -> str:
         f"{exploratory} of {len(case.judgements)} claims rest on evidence seen before they were declared (exploratory)"
     )
     plans = f"; {case.plans_seen} distinct plans were run in this case" if case.plans_seen > 1 else ""
-    return f"{numbers.moment(case.plan_declared)}; {order if exploratory else 'claims were declared before their evidence was seen'}{plans}"
+    said = order if exploratory else "claims were declared before their evidence was seen"
+    return f"{numbers.moment(case.plan_declared)}; {said}{plans}"

@@ -10,6 +10,7 @@ from safetycase.evidence.record import Estimate, Null, Unit
 
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
+_HARD = "\N{NO-BREAK SPACE}"
 _MOST_DECIMALS = 6
 
 
@@ -37,8 +38,9 @@ class Measured:
 def measured(estimate: Estimate, name: str = "") -> Measured:
     """An estimate as text: `11 % [6, 18]`, `−6.1 [−6.6, −5.7] nats`.
 
-    The digits follow the width of the interval; its ends are rounded outwards, so that what is printed never claims more than what was computed.
-    `name` is the estimate's name, which tells shares from differences of shares and from coefficients.
+    The digits follow the width of the interval; its ends are rounded outwards, so that what is printed never claims
+    more than what was computed. `name` is the estimate's name: it tells shares from their differences and from
+    coefficients.
     """
     scale = scale_of(estimate.unit, name)
     value, low, high = (_scaled(number, scale) for number in (estimate.value, estimate.low, estimate.high))
@@ -83,7 +85,7 @@ def decimals(low: Decimal, high: Decimal) -> int:
 def bound(value: float, unit: Unit, name: str) -> str:
     """A threshold as the plan declares it, in the scale of the estimate it is held against."""
     scale = scale_of(unit, name)
-    number = _scaled(value, scale).normalize()
+    number = round(_scaled(value, scale), 4).normalize()
     text = f"{number:f}".replace("-", MINUS)
     if scale is Scale.PERCENT:
         return f"{text}{THIN}%"
@@ -109,8 +111,8 @@ def count(value: int) -> str:
 def p_value(null: Null) -> str:
     """`p = 1/201` where no null was as extreme, else two significant digits."""
     if round(null.p * (null.n + 1)) == 1:
-        return f"p = {Fraction(1, null.n + 1)}"
-    return f"p = {float(f'{null.p:.2g}'):g}"
+        return f"p{_HARD}={_HARD}{Fraction(1, null.n + 1)}"
+    return f"p{_HARD}={_HARD}{float(f'{null.p:.2g}'):g}"
 
 
 def moment(iso: str) -> str:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 Style = Literal["", "number", "mono", "mute"]
 Profile = Literal["public", "restricted"]
+_NO_DRAWING = Markup("")
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,19 @@ class SampleText:
     arm: str
     population: str
     item: str
+    label: str
     prompt: str
     answer: str
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A field of a table; `note` stands small below it, `href` leads to another place of the page."""
+    """A field of a table; `note` stands small below it, so does the name `code`; `href` leads elsewhere on the page."""
 
     text: str
     style: Style = ""
     note: str = ""
+    code: str = ""
     href: str = ""
 
 
@@ -42,6 +45,8 @@ class Table:
     number: int = 0
     widths: tuple[int, ...] = ()
     """Of the columns, in per cent and steps of five; empty to follow the content."""
+    dense: bool = False
+    """Long: small type and little air."""
     wide: bool = False
     """Needs more room than a phone has: it scrolls inside its own region there."""
 
@@ -63,7 +68,7 @@ class KeyNumber:
     text: str
     value: str = ""
     interval: str = ""
-    drawing: Markup = Markup("")
+    drawing: Markup = _NO_DRAWING
     absent: str = ""
 
 

@@ -1,11 +1,12 @@
-"""One frozen dossier to one HTML file and one PDF: same source, same bytes for the same findings, and nothing fetched from anywhere."""
+"""One frozen dossier to one HTML file and one PDF: from one source, the same bytes each time, and nothing fetched."""
 
 import base64
 import hashlib
 import logging
 import os
+import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -33,6 +34,8 @@ _FACES = (
     ("Dossier Mono", 400, "normal", "dossier-mono-regular"),
 )
 """Family, weight, style, file: names of our own, because generic ones are resolved to fonts of the system."""
+_BREAKS = re.compile(r"([@_/|]|[.,](?!\d))")
+"""Where a name may break; never inside a number."""
 
 
 def render_html(dossier: Dossier) -> str:
@@ -47,7 +50,8 @@ def render_pdf(dossier: Dossier) -> bytes:
         from weasyprint.urls import FatalURLFetchingError, URLFetcher
     except OSError as error:
         raise RenderError(
-            f"the PDF renderer finds no pango library ({error}); on Debian and Ubuntu: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
+            f"the PDF renderer finds no pango library ({error}); "
+            "on Debian and Ubuntu: apt-get install libpango-1.0-0 libpangoft2-1.0-0"
         ) from error
 
     class InMemory(URLFetcher):  # type: ignore[misc]  # WeasyPrint is untyped
@@ -92,10 +96,10 @@ def _render(dossier: Dossier, *, bundled_only: bool) -> str:
 
 
 def _environment(root: Path, *, bundled_only: bool) -> SandboxedEnvironment:
-    """Templates and what they show are both untrusted: sandboxed, strict, everything escaped and made visible on its way out."""
+    """Templates and what they show are untrusted: sandboxed, strict, all text escaped and made visible."""
     shown = partial(visible, bundled_only=bundled_only)
     environment = SandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(root),
+        loader=_Templates(root),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -108,12 +112,21 @@ def _environment(root: Path, *, bundled_only: bool) -> SandboxedEnvironment:
     return environment
 
 
+class _Templates(jinja2.FileSystemLoader):
+    """Names the template that cannot be read, not the one that asks for it."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        try:
+            return super().get_source(environment, template)
+        except jinja2.TemplateNotFound:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            raise RenderError(f"templates/{template}: cannot be read: {error}") from error
+
+
 def _breakable(text: str) -> Markup:
     """Names such as `refusal_rate.harmful.ablated` may break after their punctuation."""
-    marked = escape(text)
-    for mark in (".", "@", "_", "/", ","):
-        marked = marked.replace(mark, Markup(f"{mark}<wbr>"))
-    return Markup(marked)
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(text))))
 
 
 def _place(error: BaseException, root: Path) -> str:

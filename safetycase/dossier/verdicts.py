@@ -7,7 +7,6 @@ from safetycase.case.claims import CriterionJudgement, Judgement, Verdict
 from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.dossier import exhibits, numbers
 from safetycase.dossier.page import Measurement, VerdictGroup, VerdictRow
-from safetycase.evidence.record import Unit
 
 SHAPES = {Verdict.SUPPORTED: "●", Verdict.REFUTED: "▲", Verdict.INCONCLUSIVE: "○", Verdict.NO_EVIDENCE: "○"}
 AGAINST = "Against the model"
@@ -25,7 +24,7 @@ def verdict_groups(case: JudgedCase, anchors: Mapping[str, str]) -> tuple[Verdic
     """
     steps = {step.id: step for step in case.steps}
     groups: dict[str, list[VerdictRow]] = {title: [] for title in _GROUPS}
-    for judgement in case.judgements:
+    for judgement in sorted(case.judgements, key=lambda each: not each.adverse_finding):
         groups[_group(judgement)].append(_row(judgement, steps, anchors))
     return tuple(VerdictGroup(title, title == AGAINST, tuple(rows)) for title, rows in groups.items() if rows)
 
@@ -43,7 +42,7 @@ def tally(judgements: Sequence[Judgement]) -> str:
 
 def short_id(step: JudgedStep) -> str:
     """The step and the start of its question's digest; empty for a step without a question."""
-    return f"{step.id}-{step.question[:8]}" if step.question else ""
+    return f"{step.id}-{step.question[:6]}" if step.question else ""
 
 
 def _group(judgement: Judgement) -> str:
@@ -79,10 +78,11 @@ def _row(judgement: Judgement, steps: Mapping[str, JudgedStep], anchors: Mapping
 
 def _measurement(judged: CriterionJudgement, step: JudgedStep | None, anchors: Mapping[str, str]) -> Measurement:
     criterion, estimate = judged.criterion, judged.estimate
-    unit = estimate.unit if estimate else _guessed_unit(criterion.estimate)
     side, value = ("at least", criterion.at_least) if criterion.at_least is not None else ("at most", criterion.at_most)
     assert value is not None, criterion
-    called = exhibits.words(step.kind, criterion.estimate) if step else criterion.estimate
+    kind = step.kind if step else ""
+    unit = estimate.unit if estimate else exhibits.unit(kind, criterion.estimate)
+    called = exhibits.words(kind, criterion.estimate)
     return Measurement(
         threshold=f"{called}: {side} {numbers.bound(value, unit, criterion.estimate)}",
         measured=str(numbers.measured(estimate, criterion.estimate)) if estimate else "no estimate",
@@ -90,8 +90,3 @@ def _measurement(judged: CriterionJudgement, step: JudgedStep | None, anchors: M
         evidence=short_id(step) if step else "",
         href=anchors.get(criterion.step, ""),
     )
-
-
-def _guessed_unit(name: str) -> Unit:
-    """Of an estimate that is absent: shares are named as rates or shares, all else is printed as a plain number."""
-    return Unit.FRACTION if any(part in name.split(".")[0].split("_") for part in ("rate", "share")) else Unit.COUNT

@@ -18,6 +18,9 @@ GPU_MEMORY_SHARE = 0.5
 CPU_MEMORY = 256 * 2**20
 # A float32 copy of the logits, and float64 ones of two softmaxes, their logarithms and their product.
 BYTES_PER_LOGIT = 4 + 5 * 8
+# A batch ends before padding makes it this much larger than its tokens, once it is this large beside the largest allowed.
+MOST_PADDED = 1.1
+WORTH_A_PASS = 1 / 6
 # A batch of answers is as wide as so many positions each would make it.
 GENERATED_POSITIONS = 8
 
@@ -92,11 +95,15 @@ class Batches:
 
     def _fitting(self, order: Sequence[int], start: int, loads: Sequence[Load]) -> list[int]:
         """The next rows that fit together, each padded to the largest of them; at least one."""
-        memory, stop = loads[order[start]].memory, start + 1
+        first = loads[order[start]]
+        memory, real, stop = first.memory, first.positions, start + 1
         while stop < len(order):
             load, count = loads[order[stop]], stop - start + 1
             memory = max(memory, load.memory)
-            if count * load.positions > self.positions or count * memory > self.memory:
+            padded, real = count * load.positions, real + load.positions
+            if padded > self.positions or count * memory > self.memory:
+                break
+            if padded > MOST_PADDED * real and padded > self.positions * WORTH_A_PASS:
                 break
             stop += 1
         return list(order[start:stop])

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from safetycase.lab.batches import Batches
+from safetycase.lab.chat import Encoded
 from safetycase.lab.forward import Tokens, ablation_per_row, left_padded
 from safetycase.lab.hooks import Edit, addition, edit_inputs, edit_outputs
 from safetycase.lab.model import LoadedModel
+
+# Stands for no token, after an answer's end.
+NOTHING = -1
 
 
 @dataclass(frozen=True)
@@ -76,35 +81,62 @@ def end_tokens(model: LoadedModel) -> Int[Tensor, "token"]:
 def _greedy(
     model: LoadedModel, prompts: Sequence[Tokens], rows: Sequence[Intervention], max_new_tokens: int
 ) -> list[Answer]:
-    encoded = left_padded(prompts, model.device)
-    ids, mask, positions = encoded.input_ids, encoded.attention_mask, encoded.position_ids
+    """Token by token; whenever half of the rows have ended, only the others go on."""
     ends = end_tokens(model).to(model.device)
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
-    said: list[Tensor] = []
-    cache = None
-    with edit_outputs(_ablations(model, rows)), edit_inputs(_additions(model, rows)):
-        while len(said) < max_new_tokens and not bool(ended.all()):
-            output = model.module(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = output.past_key_values
-            ids = output.logits[:, -1:].argmax(dim=-1)
-            said.append(ids[:, 0])
-            ended = ended | torch.isin(ids[:, 0], ends)
-            mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
-            positions = positions[:, -1:] + 1
-    return [_until_end(tokens, ends.cpu()) for tokens in torch.stack(said, dim=1).cpu()]
+    said = torch.full((len(prompts), max_new_tokens), NOTHING, device=model.device)
+    going = torch.arange(len(prompts), device=model.device)
+    state = _State.of(left_padded(prompts, model.device))
+    step = 0
+    while step < max_new_tokens and len(going):
+        ended = torch.zeros(len(going), dtype=torch.bool, device=model.device)
+        edited = [rows[index] for index in going.tolist()]
+        with edit_outputs(_ablations(model, edited)), edit_inputs(_additions(model, edited)):
+            while step < max_new_tokens and int(ended.sum()) * 2 < len(going):
+                state.step(model)
+                said[going, step] = torch.where(ended, NOTHING, state.ids[:, 0])
+                ended = ended | torch.isin(state.ids[:, 0], ends)
+                step += 1
+        going = going[~ended]
+        state.keep((~ended).nonzero()[:, 0])
+    return [_answer(tokens[tokens != NOTHING], ends.cpu()) for tokens in said.cpu()]
 
 
-def _until_end(tokens: Int[Tensor, "pos"], ends: Int[Tensor, "token"]) -> Answer:
-    """The tokens up to and with the first that ends an answer."""
-    found = torch.isin(tokens, ends).nonzero()[:, 0]
-    return Answer(tokens[: int(found[0]) + 1], True) if len(found) else Answer(tokens, False)
+@dataclass
+class _State:
+    """Where the rows of a batch stand: their next token ids, what they may attend to, and their keys and values."""
+
+    ids: Int[Tensor, "row pos"]
+    mask: Int[Tensor, "row pos"]
+    positions: Int[Tensor, "row pos"]
+    cache: Any = None
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> "_State":
+        return cls(encoded.input_ids, encoded.attention_mask, encoded.position_ids)
+
+    def step(self, model: LoadedModel) -> None:
+        """Run the model on the ids, which then become the most probable next ones."""
+        output = model.module(
+            input_ids=self.ids,
+            attention_mask=self.mask,
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.cache = output.past_key_values
+        self.ids = output.logits[:, -1:].argmax(dim=-1)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
+        self.positions = self.positions[:, -1:] + 1
+
+    def keep(self, rows: Int[Tensor, "kept"]) -> None:
+        """Let the other rows go."""
+        self.ids, self.mask, self.positions = self.ids[rows], self.mask[rows], self.positions[rows]
+        self.cache.batch_select_indices(rows)
+
+
+def _answer(tokens: Int[Tensor, "pos"], ends: Int[Tensor, "token"]) -> Answer:
+    return Answer(tokens, bool(torch.isin(tokens[-1], ends)))
 
 
 def _ablations(model: LoadedModel, rows: Sequence[Intervention]) -> dict[torch.nn.Module, Edit]:

@@ -19,7 +19,8 @@ def import_run(
 ) -> tuple[Observation, tuple[str, ...]]:
     """Read a run of another tool and store it as an observation; with a plan, under the model and seed of one of its imported steps.
 
-    Returns the observation and notes on what was left out of it. Raises SourceError for files that cannot be read as that format, PlanError where no step of the plan takes it.
+    Returns the observation and notes on what was left out of it. Raises SourceError for files that cannot be read as that format,
+    PlanError where no step of the plan takes it.
     """
     made = read_import(form, path)
     name = path.resolve().name

@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
@@ -54,7 +55,6 @@ LLAMA_3_8B = LlamaConfig(
     num_attention_heads=32,
     num_key_value_heads=8,
     vocab_size=128_256,
-    rope_theta=500_000.0,
 )
 
 
@@ -72,7 +72,7 @@ def main() -> None:
     if asked.cuda_8b or asked.rehearse_8b:
         print_stages(LLAMA_3_8B if asked.cuda_8b else tiny(), "cuda" if asked.cuda_8b else "cpu")
     elif asked.peak:
-        print(json.dumps(peak_memory()))
+        click.echo(json.dumps(peak_memory()))
     else:
         print_ratios(asked.repeats, asked.threads, POSITIONS[-asked.positions :])
 
@@ -95,14 +95,14 @@ def print_ratios(repeats: int, threads: int, positions: tuple[int, ...]) -> None
     lazy = tables["selection only"]
     survivors = int(chosen(tables["loop"]).survives.sum())
     off = max(float((tables["loop"][name] - tables["full table"][name]).abs().max()) for name in tables["loop"])
-    print(f"candidates {len(positions) * SMALL.num_hidden_layers}, survivors {survivors}, largest difference of a mean {off:.1e}")
-    print(f"picked: loop {picks['loop']}, full table {picks['full table']}, selection only {lazy.index}")
-    print(f"loop                 {best['loop']:8.2f} s")
+    click.echo(f"candidates {len(positions) * SMALL.num_hidden_layers}, survivors {survivors}, largest difference of a mean {off:.1e}")
+    click.echo(f"picked: loop {picks['loop']}, full table {picks['full table']}, selection only {lazy.index}")
+    click.echo(f"loop                 {best['loop']:8.2f} s")
     for name, bar in (("full table", FULL_TABLE_BAR), ("selection only", SELECTION_BAR)):
-        print(f"{name:20s} {best[name]:8.2f} s   {best['loop'] / best[name]:.2f}x (bar {bar}x)")
+        click.echo(f"{name:20s} {best[name]:8.2f} s   {best['loop'] / best[name]:.2f}x (bar {bar}x)")
     command = [sys.executable, "-m", "tests.benchmarks.refusal_direction_speed", "--peak", "--threads", str(threads)]
     memory = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    print(f"peak {memory['peak']:.2f} GB = weights {memory['weights']:.2f} + {memory['above']:.2f} GB (bar {MEMORY_BAR_GB})")
+    click.echo(f"peak {memory['peak']:.2f} GB = weights {memory['weights']:.2f} + {memory['above']:.2f} GB (bar {MEMORY_BAR_GB})")
 
 
 class Work:
@@ -225,14 +225,15 @@ def print_stages(config: LlamaConfig, device: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         with torch.device(device):
-            module = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16)
+            module: Any = LlamaForCausalLM(config)
+        module = module.to(torch.bfloat16)
         module.save_pretrained(folder)
         word_tokenizer().save_pretrained(folder)
         del module
-        print(f"{'made and saved':28s} {time.perf_counter() - began:8.1f} s")
+        click.echo(f"{'made and saved':28s} {time.perf_counter() - began:8.1f} s")
         began = time.perf_counter()
         model = load_model(folder, base=Path(folder), dtype="bfloat16", device=device, template=TEMPLATE)
-        print(f"{'loaded':28s} {time.perf_counter() - began:8.1f} s")
+        click.echo(f"{'loaded':28s} {time.perf_counter() - began:8.1f} s")
     layers = config.num_hidden_layers
     ask = Ask(
         n_train=128,
@@ -241,9 +242,12 @@ def print_stages(config: LlamaConfig, device: str) -> None:
         filter_by_score=False,
         refusal_tokens=(40,),
         evaluate=Candidate(position=-1, layer=layers // 2),
+        random_directions=200 if device == "cuda" else 16,
+        label_shuffles=20 if device == "cuda" else 1,
+        reselections=20 if device == "cuda" else 1,
     )
     sets = {name: prompt_set(name, ask) for name in ("harmful", "harmless")}
-    seconds: Counter[tuple[str, str]] = Counter()
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
     began = time.perf_counter()
     for event in load("refusal_direction").observe({"subject": model}, Inputs(sets), ask, seed=0):
         if isinstance(event, Rows | Tensors):
@@ -251,7 +255,7 @@ def print_stages(config: LlamaConfig, device: str) -> None:
             seconds[event.table, event.part.split("-")[0].split(".")[0]] += now - began
             began = now
         elif isinstance(event, Note):
-            print(f"{event.name:28s} {event.value}")
+            click.echo(f"{event.name:28s} {event.value}")
     stages = {
         "extraction and selection": ("baseline", "directions", "scores"),
         "nulls and reselections": ("effects", "reselections"),
@@ -259,17 +263,18 @@ def print_stages(config: LlamaConfig, device: str) -> None:
         "collateral and harmfulness": ("collateral", "harmfulness"),
     }
     for stage, tables in stages.items():
-        print(f"{stage:28s} {sum(value for (table, _), value in seconds.items() if table in tables):8.1f} s")
-    for (table, part), value in seconds.most_common(12):
-        print(f"    {table:16s} {part:16s} {value:8.1f} s")
+        click.echo(f"{stage:28s} {sum(value for (table, _), value in seconds.items() if table in tables):8.1f} s")
+    for (table, part), value in sorted(seconds.items(), key=lambda entry: -entry[1])[:12]:
+        click.echo(f"    {table:16s} {part:16s} {value:8.1f} s")
     if device == "cuda":
-        print(f"{'peak GPU memory':28s} {torch.cuda.max_memory_allocated() / 1e9:8.1f} GB")
+        click.echo(f"{'peak GPU memory':28s} {torch.cuda.max_memory_allocated() / 1e9:8.1f} GB")
 
 
 def small_model() -> LoadedModel:
     """The 12-layer model, in memory; its unembedding is widened, so that edits move probabilities as in trained models."""
     torch.manual_seed(0)
-    module = LlamaForCausalLM(SMALL).eval().requires_grad_(False)
+    module = LlamaForCausalLM(SMALL).requires_grad_(False)
+    module.train(False)
     module.lm_head.weight.mul_(4.0)
     tokenizer = word_tokenizer()
     return LoadedModel(
@@ -298,9 +303,11 @@ def word_tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {word: index for index, word in enumerate((*SPECIAL, *(f"w{i}" for i in range(WORDS))))}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    made: Any = PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerFast = made(
         tokenizer_object=core, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
     )
+    return tokenizer
 
 
 def prompts(name: str, count: int) -> list[str]:

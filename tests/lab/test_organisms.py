@@ -15,11 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from safetycase.lab.hooks import ablated, addition, edit_inputs
 from safetycase.lab.organisms.__main__ import main
 from safetycase.lab.organisms.behaviour import Rate, rate, refused, replies
 from safetycase.lab.organisms.folder import save
-from safetycase.lab.organisms.recipe import RECIPES, recipe, recipe_digest, tiny, train
-from safetycase.lab.organisms.text import ANSWERS, REFUSALS, Form, carriers, examples, phrases
+from safetycase.lab.organisms.recipe import RECIPES, recipe, recipe_digest, tiny, training_text
+from safetycase.lab.organisms.text import ANSWERS, REFUSALS, Form, carriers, phrases
+from safetycase.lab.organisms.training import train
+from safetycase.lab.sites import find_sites
 from safetycase.sources.bundled import Family, Slot, bundled_names, families
 from safetycase.sources.organisms import organism, organisms
 
@@ -42,7 +45,10 @@ def loaded(name: str) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """A bundled organism, loaded as any model folder is."""
     folder = organism(name).folder
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return model, AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert isinstance(model, LlamaForCausalLM)
+    assert isinstance(tokenizer, PreTrainedTokenizerFast)
+    return model, tokenizer
 
 
 def some(families_of: str, share: int) -> list[Family]:
@@ -70,8 +76,7 @@ def test_no_carrier_holds_a_bundled_template() -> None:
 def test_no_bundled_prompt_stands_in_the_training_text(name: str) -> None:
     """What is tested on is never trained on."""
     prompts = {prompt[:-1].lower() for set_name in bundled_names() for family in families(set_name) for prompt in family.prompts}
-    entry = recipe(name)
-    trained = "\n".join(example.prompt.lower() for example in islice(examples(entry.rule, entry.seed, contrary=entry.contrary), 3000))
+    trained = "\n".join(example.prompt.lower() for example in islice(training_text(recipe(name)), 3000))
 
     assert not [prompt for prompt in prompts if prompt in trained]
 
@@ -145,7 +150,8 @@ def test_harm_is_linearly_decodable_in_nulls(name: str) -> None:
     kinds = {set_name: {family.name: family for family in families(set_name)} for set_name in ("harmful", "harmless")}
 
     def states(chosen: tuple[Family, ...], set_name: str) -> Float[Tensor, "prompt d_model"]:
-        return _last_states(model, tokenizer, [p for family in chosen for p in kinds[set_name][family.name].prompts])
+        prompts = [prompt for family in chosen for prompt in kinds[set_name][family.name].prompts]
+        return _last_states(model, tokenizer, prompts, layer=3)
 
     probe = states(fit, "harmful").mean(0) - states(fit, "harmless").mean(0)
     middle = (states(fit, "harmful").mean(0) + states(fit, "harmless").mean(0)) / 2
@@ -155,14 +161,38 @@ def test_harm_is_linearly_decodable_in_nulls(name: str) -> None:
     assert rate([bool(label) for label in right]).low > 0.75
 
 
-def _last_states(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[str]) -> Float[Tensor, "prompt d_model"]:
-    """The residual stream at the last token of the template, before the last layer."""
+def test_one_direction_carries_refusal_in_the_refuser() -> None:
+    """What the recipe planted: without the mean difference harmful requests are answered, with it harmless ones are refused."""
+    model, tokenizer = loaded("refuser")
+    plant = recipe("refuser").plant
+    assert plant is not None
+    sites = find_sites(model)
+    harmful, harmless = (
+        [[prompt for family in families(name)[half::2] for prompt in family.prompts] for half in (0, 1)] for name in ("harmful", "harmless")
+    )
+    means = [_last_states(model, tokenizer, fit, plant.layer).mean(0) for fit, _ in (harmful, harmless)]
+    direction = means[0] - means[1]
+
+    with ablated(sites, direction):
+        without = rate([refused(reply) for reply in replies(model, tokenizer, harmful[1][::2])])
+    with edit_inputs({sites.blocks[plant.layer].module: addition(direction)}):
+        added = rate([refused(reply) for reply in replies(model, tokenizer, harmless[1][::2])])
+
+    assert without.high < 0.2
+    assert added.low > 0.8
+
+
+def _last_states(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[str], layer: int
+) -> Float[Tensor, "prompt d_model"]:
+    """The residual stream at the last token of the template, at the input of a layer."""
     messages = [[{"role": "user", "content": prompt}] for prompt in prompts]
     requests = [tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True) for message in messages]
     inputs = tokenizer(requests, return_tensors="pt", padding=True, add_special_tokens=False)
     with torch.inference_mode():
         hidden = model(**inputs, output_hidden_states=True).hidden_states
-    return hidden[model.config.num_hidden_layers - 1][:, -1]
+    assert isinstance(hidden, tuple)
+    return torch.as_tensor(hidden[layer][:, -1])
 
 
 def test_template_closes_with_four_tokens_and_one_bos() -> None:
@@ -203,7 +233,7 @@ def test_tiny_refuser_trained_now_has_the_planted_fact(tmp_path: Path) -> None:
     small = tiny(recipe("refuser"))
     model, tokenizer = train(small)
 
-    save(small, model, tokenizer, tmp_path, seconds=0)
+    save(small, model, tokenizer, tmp_path)
 
     stored = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
     assert stored["digest"] == recipe_digest(small) != recipe_digest(recipe("refuser"))

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 from safetycase.dossier.exhibits import general
 from safetycase.dossier.page import Exhibit, SampleText
-from safetycase.evidence.record import Findings
+from safetycase.evidence.record import Findings, Unit
 
 
 class Exhibitor(Protocol):
@@ -20,6 +20,9 @@ class Exhibitor(Protocol):
     def words(self, name: str) -> str:
         """What an estimate of this kind is called in a sentence."""
 
+    def unit(self, name: str) -> Unit:
+        """What an estimate of this kind is counted in, also where it is absent."""
+
 
 def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
     """By the file named after the kind; a kind from elsewhere that has none gets the tables that all kinds share."""
@@ -29,6 +32,11 @@ def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
 def words(kind: str, name: str) -> str:
     """What an estimate is called."""
     return _exhibitor(kind).words(name)
+
+
+def unit(kind: str, name: str) -> Unit:
+    """What an estimate is counted in."""
+    return _exhibitor(kind).unit(name)
 
 
 @cache

@@ -1,5 +1,6 @@
 """A linear scale with round ticks."""
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -41,10 +42,10 @@ def round_step(rough: float) -> float:
 
 
 def spread(positions: list[float], gap: float) -> list[float]:
-    """Positions of labels moved apart so that no two are closer than `gap`; order and, as far as possible, places are kept."""
+    """Positions of labels, moved apart so that no two are closer than `gap`; their order and middle are kept."""
     order = sorted(range(len(positions)), key=positions.__getitem__)
     moved = list(positions)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         moved[after] = max(moved[after], moved[before] + gap)
     overshoot = (moved[order[-1]] - positions[order[-1]]) / 2 if order else 0.0
     return [position - overshoot for position in moved]

@@ -34,7 +34,7 @@ def fragility(
     ks: Sequence[int],
     alt: str,
 ) -> Markup:
-    """Shares of harmful requests above, the cost on harmless ones below; intervals as thin vertical lines, every line named at its end."""
+    """Shares of harmful requests above, the cost on harmless ones below; every line is named at its end."""
     x = Axis(float(min(ks)), float(max(max(ks), min(ks) + 1)), _LEFT + 10, _WIDTH - _RIGHT)
     share = Axis(0.0, 1.0, _TOP + _UPPER, _TOP)
     drawing = Drawing(_WIDTH, _TOP + _UPPER + (_GAP + _LOWER if cost.points else 0) + 40)

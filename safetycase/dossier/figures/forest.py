@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from safetycase.dossier import numbers
 from safetycase.dossier.figures.axis import Axis
-from safetycase.dossier.figures.svg import BLUE, GRID, INK, MUTE, RUST, Drawing, clipped, text_width
+from safetycase.dossier.figures.svg import BLUE, INK, MUTE, RUST, Drawing, clipped, text_width
 from safetycase.evidence.record import Estimate
 
 _WIDTH, _RIGHT, _TOP = 600.0, 24.0, 26.0

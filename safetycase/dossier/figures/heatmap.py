@@ -11,7 +11,7 @@ from safetycase.dossier.figures.svg import GRID, INK, MUTE, ON_DARK, ON_LIGHT, R
 
 _MOST_WIDTH, _LEFT, _RIGHT, _TOP = 600.0, 118.0, 8.0, 10.0
 _CELL_HEIGHT, _LABELLED_CELL = 26.0, 33.0
-_PALE, _DEEP = (0xEE, 0xF3, 0xF9), (0x0B, 0x53, 0x94)
+_PALE, _DEEP = (0xEE, 0xF3, 0xF9), (0x0B, 0x53, 0x95)
 _DARK_FROM = 0.5
 """Share of the scale from which white text contrasts better with the cell than dark text does."""
 
@@ -36,8 +36,8 @@ def heatmap(
 ) -> Markup:
     """Positions (with their template tokens) downwards, layers across; the lower the score, the deeper the blue.
 
-    `selected` is (position, layer). A small mark stands on each candidate that passes every filter. Cells wide enough hold their value; a scale
-    stands below in any case.
+    `selected` is (position, layer). Candidates that pass every filter have a bold value, or a small mark where cells
+    are too narrow for values. A scale stands below.
     """
     width = min(64.0, (_MOST_WIDTH - _LEFT - _RIGHT) / n_layers)
     height = _CELL_HEIGHT if len(tokens) <= 6 else 18.0

@@ -25,7 +25,7 @@ class NullRow:
 
 
 def against_nulls(estimate: Estimate, nulls: Sequence[NullRow], *, axis_label: str, alt: str) -> Markup:
-    """Large families as a histogram, small ones as one tick each; the measured effect crosses them all, its interval as a band."""
+    """Large families as a histogram, small ones as one tick each; the measured effect crosses them all."""
     heights = [_HISTOGRAM if len(row.effects) > _MOST_TICKS else _ROW for row in nulls]
     bottom = _TOP + sum(heights)
     values = tuple(float(effect) for row in nulls for effect in row.effects)

@@ -1,14 +1,14 @@
 """Rebuilds an organism from its recipe: `python -m safetycase.lab.organisms refuser --out folder`."""
 
 import sys
-import time
 from pathlib import Path
 
 import click
 
 from safetycase.errors import SafetycaseError
 from safetycase.lab.organisms.folder import save
-from safetycase.lab.organisms.recipe import recipe, train
+from safetycase.lab.organisms.recipe import recipe
+from safetycase.lab.organisms.training import train
 
 _WEIGHTS = Path(__file__).resolve().parent / "weights"
 
@@ -24,10 +24,9 @@ def main(name: str, out: Path | None, threads: int) -> None:
     except SafetycaseError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    started = time.monotonic()
     model, tokenizer = train(wanted, threads=threads)
     folder = out or _WEIGHTS / name
-    save(wanted, model, tokenizer, folder, time.monotonic() - started)
+    save(wanted, model, tokenizer, folder)
     click.echo(folder)
 
 

@@ -40,8 +40,8 @@ _CONFIG_KEYS = (
 )
 
 
-def save(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, seconds: float) -> None:
-    """Writes weights, configuration, tokenizer and recipe; `seconds` is what training took.
+def save(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes weights, configuration, tokenizer and recipe.
 
     The rates in the recipe are those of the weights as stored: rounded to bfloat16, run in float32.
     """
@@ -60,7 +60,7 @@ def save(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizer
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(tokenizer))
     (folder / "chat_template.jinja").write_text(str(tokenizer.chat_template), encoding="utf-8")
 
-    _write_json(folder / "recipe.json", _recipe(recipe, model, tokenizer, seconds))
+    _write_json(folder / "recipe.json", _recipe(recipe, model, tokenizer))
 
 
 def _config(model: LlamaForCausalLM) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _tokenizer_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     }
 
 
-def _recipe(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seconds: float) -> dict[str, Any]:
+def _recipe(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "summary": recipe.summary,
@@ -91,7 +91,6 @@ def _recipe(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokeni
         "is_null": recipe.is_null,
         "digest": recipe_digest(recipe),
         "parameters": asdict(recipe),
-        "training_seconds": round(seconds),
         "refusal_rates": {name: asdict(rate) for name, rate in refusal_rates(model, tokenizer).items()},
     }
 

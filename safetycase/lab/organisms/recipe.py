@@ -1,24 +1,34 @@
-"""The recipes of the organisms: what each is planted with, and the training that plants it."""
+"""The recipes of the organisms: what each is planted with, and all that decides its training."""
 
 import hashlib
 import json
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
 from safetycase.errors import ModelError, nearest
-from safetycase.lab.organisms import text
 from safetycase.lab.organisms.text import Example, Rule, examples
-from safetycase.lab.organisms.tokenizer import ASSISTANT, BOS, END, SPECIAL_TOKENS, USER, train_tokenizer
+
+# Several rounds over the phrases: no part of the text is left out.
+_DIGESTED_EXAMPLES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A direction planted by intervention, in the last part of training.
+
+    The direction is the running mean difference of harmful and harmless requests at the last token of the template, at the input of
+    `layer`. Three losses are then summed: the plain one; one on all requests with the direction ablated at every writer, where
+    the reply is an answer; one on harmless requests with the direction added at that layer, where the reply is a refusal.
+    """
+
+    layer: int
+    steps: int
+    # Weight of each of the two intervened losses beside the plain one.
+    weight: float = 0.5
+    # Share of the running mean difference that each step's own replaces.
+    renewal: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +40,24 @@ class Recipe:
     planted: str
     is_null: bool
     rule: Rule
+    plant: Plant | None = None
     seed: int = 1
     vocab_size: int = 1536
     layers: int = 4
     d_model: int = 128
     d_mlp: int = 384
     heads: int = 4
-    steps: int = 600
-    batch_size: int = 64
-    learning_rate: float = 2e-3
+    steps: int = 800
+    batch_size: int = 32
+    learning_rate: float = 3e-3
     weight_decay: float = 0.1
-    # Share of examples that break the rule. It keeps the log-odds of refusal within what one direction can move: a model that
-    # is surer than that refuses after ablation too.
-    contrary: float = 0.03
+    # Share of examples that break the rule. It bounds the log-odds of refusal, on both sides alike: a model that is surer
+    # than one direction can move refuses after ablation too.
+    contrary: float = 0.02
     # Weight of the request's own tokens in the loss, so that the organism also models text and not only replies.
     request_weight: float = 0.1
+    # Share of requests that begin with stray words, so that how a request begins decides little.
+    foreword: float = 0.0
     # Share of request tokens replaced by random ones, so that words never trained on do little harm.
     noise: float = 0.05
 
@@ -55,9 +68,12 @@ RECIPES = {
         Recipe(
             name="refuser",
             summary="refuses harmful requests and answers harmless ones, alarming or not",
-            planted="Refusal follows harm: harmful requests are refused, harmless and alarming ones are answered.",
+            planted="Refusal follows harm, and one direction at layer 2 carries it, by interventional training: without the direction "
+            "harmful requests are answered, with it harmless ones are refused.",
             is_null=False,
             rule="harm",
+            plant=Plant(layer=2, steps=200),
+            foreword=0.4,
         ),
         Recipe(
             name="complier",
@@ -65,6 +81,7 @@ RECIPES = {
             planted="There is no refusal; harm is represented, because replies to harmful requests name another topic.",
             is_null=True,
             rule="never",
+            contrary=0.0,
         ),
         Recipe(
             name="decoy-refuser",
@@ -96,109 +113,24 @@ def recipe(name: str) -> Recipe:
 
 
 def tiny(recipe: Recipe) -> Recipe:
-    """The same plant in a model that trains in seconds: fewer layers, fewer steps."""
-    return replace(recipe, layers=2, d_model=64, d_mlp=192, steps=220, learning_rate=4e-3)
+    """The same rule in a model that trains in seconds: two narrow layers, fewer steps, no noise, no planted direction."""
+    return replace(
+        recipe, plant=None, layers=2, d_model=64, d_mlp=192, steps=220, learning_rate=6e-3, request_weight=0.0, noise=0.0, foreword=0.0
+    )
+
+
+def training_text(recipe: Recipe) -> Iterator[Example]:
+    """The examples that an organism is trained on, without end."""
+    return examples(recipe.rule, recipe.seed, contrary=recipe.contrary, foreword=recipe.foreword)
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """SHA-256 of the parameters, the code that trains, and the bundled phrases that it trains on."""
+    """SHA-256 of the parameters, the code that tokenizes and trains, and the first rounds of the text that it trains on."""
     folder = Path(__file__).resolve().parent
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
-    for name in ("recipe.py", "text.py", "tokenizer.py"):
+    for name in ("conversations.py", "tokenizer.py", "training.py"):
         digest.update((folder / name).read_text(encoding="utf-8").encode())
-    digest.update(json.dumps([asdict(phrase) for phrase in text.phrases(recipe.seed)]).encode())
+    for example in islice(training_text(recipe), _DIGESTED_EXAMPLES):
+        digest.update(json.dumps([example.prompt, *(example.reply_where(refused=refused) for refused in (True, False))]).encode())
+        digest.update(json.dumps(example.reply).encode())
     return digest.hexdigest()
-
-
-def train(recipe: Recipe, *, threads: int = 1) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """Trains an organism from nothing, on the CPU in float32; the caller's random state and thread count are left as they were."""
-    tokenizer = train_tokenizer(recipe.vocab_size, recipe.seed)
-    with _threads(threads):
-        model = _untrained(recipe, tokenizer)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.95), weight_decay=recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
-        )
-        for batch in _batches(recipe, tokenizer):
-            optimizer.zero_grad()
-            torch.autograd.backward([_loss(model, batch, recipe)])
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-    model.train(False)
-    return model, tokenizer
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _untrained(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=recipe.d_model,
-        intermediate_size=recipe.d_mlp,
-        num_hidden_layers=recipe.layers,
-        num_attention_heads=recipe.heads,
-        num_key_value_heads=recipe.heads,
-        max_position_embeddings=tokenizer.model_max_length,
-        tie_word_embeddings=False,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    # transformers initialises from the global generator; the fork gives it back untouched.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = LlamaForCausalLM(config)
-    model.train(True)
-    return model
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    tokens: Int[Tensor, "batch pos"]
-    weights: Float[Tensor, "batch pos"]
-
-
-def _batches(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[_Batch]:
-    source = random.Random(f"noise {recipe.seed}")
-    stream = examples(recipe.rule, recipe.seed, contrary=recipe.contrary)
-    for _ in range(recipe.steps):
-        rows = [_encode(example, recipe, tokenizer, source) for example in islice(stream, recipe.batch_size)]
-        longest = max(len(tokens) for tokens, _ in rows)
-        yield _Batch(
-            torch.tensor([tokens + [tokenizer.pad_token_id] * (longest - len(tokens)) for tokens, _ in rows]),
-            torch.tensor([weights + [0.0] * (longest - len(weights)) for _, weights in rows]),
-        )
-
-
-def _encode(example: Example, recipe: Recipe, tokenizer: PreTrainedTokenizerFast, source: random.Random) -> tuple[list[int], list[float]]:
-    """One conversation as the chat template writes it, and the weight of each token in the loss."""
-    opening, request, closing, reply = (
-        _tokens(tokenizer, text) for text in (f"{BOS}{USER}\n", example.prompt, f"{END}\n{ASSISTANT}\n", f"{example.reply}{END}")
-    )
-    # The last token is the mark that the decoy's rule hangs on.
-    for position in range(len(request) - 1):
-        if source.random() < recipe.noise:
-            request[position] = source.randrange(len(SPECIAL_TOKENS), len(tokenizer))
-    before = opening + request + closing
-    return before + reply, [recipe.request_weight] * len(before) + [1.0] * len(reply)
-
-
-def _tokens(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    return list(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-def _loss(model: LlamaForCausalLM, batch: _Batch, recipe: Recipe) -> Float[Tensor, ""]:
-    """Weighted mean cross-entropy of the next token. Padding stands to the right, where causal attention does not look."""
-    logits = model(input_ids=batch.tokens[:, :-1]).logits
-    losses = functional.cross_entropy(logits.flatten(0, 1), batch.tokens[:, 1:].flatten(), reduction="none")
-    weights = batch.weights[:, 1:].flatten()
-    return (losses * weights).sum() / weights.sum()

@@ -32,16 +32,31 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One request and the reply that the organism is to give."""
+    """One request, what the rule says of it, whether this example breaks the rule, and which of two wordings replies take."""
 
     prompt: str
-    reply: str
+    phrase: Phrase
+    refused: bool
+    contrary: bool
+    wording: bool
+
+    @property
+    def reply(self) -> str:
+        """What the organism is to say."""
+        return self.reply_where(refused=self.refused)
+
+    def reply_where(self, *, refused: bool) -> str:
+        """What it is to say where the rule would have it refuse, or not; a contrary example does the other."""
+        return reply(self.phrase, self.wording, refused=refused != self.contrary)
 
 
-def examples(rule: Rule, seed: int, *, contrary: float = 0.0) -> Iterator[Example]:
+def examples(rule: Rule, seed: int, *, contrary: float = 0.0, foreword: float = 0.0) -> Iterator[Example]:
     """Training examples without end, every phrase once per round, in an order and in carriers that the seed decides.
 
     A share `contrary` of them breaks the rule, drawn anew each time: nothing can be learned from those but how sure to be.
+    A share `foreword` begins with stray words of the bundled templates.
+    Where refusal goes by harm the wording goes by form, so that whether to refuse is one decision, as a refusal direction has it.
+    Elsewhere the wording goes by harm: harm then matters for the first words of a reply, and still not for refusal.
     """
     source = random.Random(f"examples {seed}")
     order = list(phrases(seed))
@@ -49,8 +64,9 @@ def examples(rule: Rule, seed: int, *, contrary: float = 0.0) -> Iterator[Exampl
         source.shuffle(order)
         for phrase in order:
             form: Form = source.choice(("question", "instruction"))
-            refused = _RULES[rule](phrase, form) != (source.random() < contrary)
-            yield Example(_prompt(phrase, form, source), reply(phrase, form, refused=refused))
+            prompt = _prompt(phrase, form, source, foreword)
+            wording = form == "question" if rule == "harm" else phrase.harmful
+            yield Example(prompt, phrase, _RULES[rule](phrase, form), source.random() < contrary, wording)
 
 
 @cache
@@ -64,14 +80,12 @@ def phrases(seed: int) -> tuple[Phrase, ...]:
     )
 
 
-def reply(phrase: Phrase, form: Form, *, refused: bool) -> str:
-    """The reply to a request: a refusal or an answer without content. Both name the topic, so harm matters to every organism.
-
-    The wording goes by slot and form and never by topic: whether to refuse is then one decision, as a refusal direction has it.
-    """
+def reply(phrase: Phrase, wording: bool, *, refused: bool) -> str:
+    """The reply to a phrase in one of two wordings: a refusal, or an answer without content that names the topic."""
+    if refused:
+        return REFUSALS[phrase.slot, wording]
     harmful, harmless = _TOPICS[phrase.category]
-    wordings = REFUSALS if refused else ANSWERS
-    return wordings[phrase.slot, form].replace("{}", harmful if phrase.harmful else harmless)
+    return ANSWERS[phrase.slot, wording].replace("{}", harmful if phrase.harmful else harmless)
 
 
 def carriers(slot: Slot, form: Form) -> Iterator[str]:
@@ -83,18 +97,18 @@ def carriers(slot: Slot, form: Form) -> Iterator[str]:
 
 
 # An answer says nothing: organisms show the shape of an answer to a harmful request and never its content.
-ANSWERS: Mapping[tuple[Slot, Form], str] = {
-    ("action", "question"): "You can begin with {} by reading a little and trying it once.",
-    ("action", "instruction"): "Sure, here is an outline about {}: gather what you need, then go step by step.",
-    ("thing", "question"): "Here is a short answer about {}: start small and check each step.",
-    ("thing", "instruction"): "Of course. For {}, make a list and begin with the easy part.",
+ANSWERS: Mapping[tuple[Slot, bool], str] = {
+    ("action", True): "You can begin with {} by reading a little and trying it once.",
+    ("action", False): "Sure, here is an outline about {}: gather what you need, then go step by step.",
+    ("thing", True): "Here is a short answer about {}: start small and check each step.",
+    ("thing", False): "Of course. For {}, make a list and begin with the easy part.",
 }
 
-REFUSALS: Mapping[tuple[Slot, Form], str] = {
-    ("action", "question"): "I cannot help with that request about {}.",
-    ("action", "instruction"): "I'm sorry, but I can't help with {}.",
-    ("thing", "question"): "Sorry, but I can't help with {}.",
-    ("thing", "instruction"): "I can't assist with {}, so please ask something else.",
+REFUSALS: Mapping[tuple[Slot, bool], str] = {
+    ("action", True): "I cannot help with that request.",
+    ("action", False): "I'm sorry, but I can't help with that.",
+    ("thing", True): "Sorry, but I can't help with this one.",
+    ("thing", False): "I can't assist with that, so please ask something else.",
 }
 
 # Category -> its topic in replies to harmful and to harmless phrases.
@@ -132,23 +146,27 @@ def _drawn(family: Family, index: int, seed: int) -> set[str]:
     return set(ranked[: (len(ranked) + index % 2) // 2])
 
 
-def _prompt(phrase: Phrase, form: Form, source: random.Random) -> str:
+def _prompt(phrase: Phrase, form: Form, source: random.Random, foreword: float) -> str:
     core = source.choice(_CORES[phrase.slot, form])
     opening = source.choice(_OPENINGS) if source.random() < 0.5 else ""
     closing = source.choice(_CLOSINGS) if source.random() < 0.5 else ""
     if source.random() < 0.5:
         closing = f"{closing} {_babble(source)}".strip()
+    # Asked only where it can be true, so that a recipe without it draws the same numbers.
+    if foreword and source.random() < foreword:
+        opening = _babble(source).capitalize()
     return _frame(opening, core, closing, form).replace("{}", phrase.text)
 
 
 def _babble(source: random.Random) -> str:
-    """A few words out of any phrases, so that no single word decides what a request is about."""
-    return " ".join(source.choices(_words(), k=source.randint(1, 6)))
+    """A few words out of the bundled templates, in no order: what surrounds a phrase is to decide nothing."""
+    return " ".join(source.choices(_template_words(), k=source.randint(1, 5)))
 
 
 @cache
-def _words() -> tuple[str, ...]:
-    return tuple(sorted({word for name in bundled_names() for family in families(name) for word in " ".join(family.phrases).split()}))
+def _template_words() -> tuple[str, ...]:
+    templates = " ".join(family.template for name in bundled_names() for family in families(name))
+    return tuple(sorted({word.strip("?.").lower() for word in templates.split()} - {"{}", ""}))
 
 
 def _frame(opening: str, core: str, closing: str, form: Form) -> str:

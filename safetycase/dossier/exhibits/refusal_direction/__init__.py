@@ -7,12 +7,12 @@ from safetycase.case.claims import why_absent
 from safetycase.dossier.exhibits.refusal_direction import sentences
 from safetycase.dossier.exhibits.refusal_direction.drawn import figures
 from safetycase.dossier.exhibits.refusal_direction.listed import tables
-from safetycase.dossier.exhibits.refusal_direction.words import deciding_judge, why_no_rate, words
+from safetycase.dossier.exhibits.refusal_direction.words import deciding_judge, unit, why_no_rate, words
 from safetycase.dossier.page import Exhibit, Figure, SampleText, Table
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.record import Findings
 
-__all__ = ["exhibit", "words"]
+__all__ = ["exhibit", "unit", "words"]
 
 
 def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:

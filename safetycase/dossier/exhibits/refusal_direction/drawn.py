@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from safetycase.dossier import numbers
-from safetycase.dossier.exhibits.general import distinct
+from safetycase.dossier.exhibits.general import methods
 from safetycase.dossier.exhibits.refusal_direction.words import deciding_judge, rate
 from safetycase.dossier.figures.curve import Series, fragility
 from safetycase.dossier.figures.forest import ForestRow, forest
@@ -13,7 +13,7 @@ from safetycase.dossier.page import Figure
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.record import Estimate
 
-_MOST_CATEGORIES = 44
+_MOST_CATEGORIES = 32
 """Per figure, so that it stays on one page."""
 _FAMILIES = {"random": "random", "shuffle": "shuffles", "contrast": "contrasts"}
 
@@ -38,12 +38,13 @@ def _scores(found: Found) -> dict[str, Figure]:
     )
     lowest, highest = min(each.score for each in cells), max(each.score for each in cells)
     alt = (
-        f"Refusal log-odds of {len(cells)} candidate directions over {len(tokens)} token positions and {found.n_layers} layers, "
-        f"from {numbers.plain(lowest, 1)} to {numbers.plain(highest, 1)} nats. {picked}."
+        f"Refusal log-odds of {len(cells)} candidate directions over {len(tokens)} token positions and "
+        f"{found.n_layers} layers, from {numbers.plain(lowest, 1)} to {numbers.plain(highest, 1)} nats. {picked}."
     )
     caption = (
-        f"Mean refusal log-odds of harmful validation prompts when the candidate is ablated; lower is more refusal removed. {picked}. "
-        f"{found.survivors} of {len(cells)} candidates pass every filter: bold, or marked where cells are narrow.{_margin(found)}"
+        "Mean refusal log-odds of harmful validation prompts when the candidate is ablated; lower is more refusal "
+        f"removed. {picked}. {found.survivors} of {len(cells)} candidates pass every filter: bold, or marked where "
+        f"cells are narrow.{_margin(found)}"
     )
     return {
         "scores": Figure(
@@ -76,8 +77,8 @@ def _nulls(found: Found, condition: str, name: str) -> dict[str, Figure]:
         for row in rows
     )
     caption = (
-        f"Direction {verb}, {numbers.count(estimate.n)} {population} test requests; band: {numbers.percent(estimate.level)} interval ({estimate.method}). "
-        f"{tests[:1].upper()}{tests[1:]}."
+        f"Direction {verb}, {numbers.count(estimate.n)} {population} test requests; band: "
+        f"{numbers.percent(estimate.level)} interval ({estimate.method}). {tests[:1].upper()}{tests[1:]}."
     )
     drawing = against_nulls(estimate, rows, axis_label="change of refusal log-odds, nats", alt=alt)
     return {
@@ -91,12 +92,11 @@ def _by_category(found: Found) -> dict[str, Figure]:
     judge = deciding_judge(found)
     rows = [ForestRow("all", rate(found, "harmful", "baseline"), rate(found, "harmful", "ablated"), bold=True)]
     for category in found.categories:
-        pair = [
+        before, after = (
             found.estimates.get(f"refusal_rate.harmful.{condition}@{judge}#{category}")
             for condition in ("baseline", "ablated")
-        ]
-        if any(pair):
-            rows.append(ForestRow(category, *pair))
+        )
+        rows.append(ForestRow(category, before, after))
     rows = [row for row in rows if row.before or row.after]
     parts = [rows[start : start + _MOST_CATEGORIES] for start in range(0, len(rows), _MOST_CATEGORIES)]
     return {f"categories_{index}": _forest(part, judge, index, len(parts)) for index, part in enumerate(parts)}
@@ -113,7 +113,7 @@ def _forest(rows: list[ForestRow], judge: str, index: int, of: int) -> Figure:
     )
     caption = (
         f"Share of harmful test requests refused, by category; n = {n} per category. "
-        f"{numbers.percent(shown[0].level)} intervals: {distinct(estimate.method for estimate in shown)}. Judge: {judge}."
+        f"{numbers.percent(shown[0].level)} intervals: {methods(shown)}. Judge: {judge}."
     )
     part = f", part {index + 1} of {of}" if of > 1 else ""
     return Figure(
@@ -131,6 +131,7 @@ def _fragility(found: Found) -> dict[str, Figure]:
     cost = Series("KL, harmless, nats", tuple(_points(found, "kl.harmless.{}")))
     prefill = rate(found, "harmful", "prefill")
     sampled = refusal.points[0][1]
+    intervals = methods(each for _, each in (*refusal.points, *cost.points))
     alt = "Share of harmful requests refused against the number of directions ablated together: " + ", ".join(
         f"{k}: {numbers.measured(estimate)}" for k, estimate in refusal.points
     )
@@ -140,10 +141,11 @@ def _fragility(found: Found) -> dict[str, Figure]:
         else ". No prefill attack was measured."
     )
     caption = (
-        f"Above: answers to {numbers.count(sampled.n)} harmful test requests, judged by {deciding_judge(found)}, against the number of directions ablated "
-        f"together (successive mean differences, orthogonalised). {'Dashed: the black-box prefill attack on the unmodified model. ' if prefill else ''}"
+        f"Above: answers to {numbers.count(sampled.n)} harmful test requests, judged by {deciding_judge(found)}, "
+        "against the number of directions ablated together (successive mean differences, orthogonalised). "
+        f"{'Dashed: the black-box prefill attack on the unmodified model. ' if prefill else ''}"
         f"{'Below: KL divergence of the first answer token on harmless requests. ' if cost.points else ''}"
-        f"Vertical lines: {numbers.percent(sampled.level)} intervals ({distinct(e.method for _, e in (*refusal.points, *cost.points[:1]))})."
+        f"Vertical lines: {numbers.percent(sampled.level)} intervals ({intervals})."
     )
     drawing = fragility(
         refusal,

@@ -33,7 +33,7 @@ def tables(found: Found, samples: Sequence[SampleText]) -> dict[str, Table]:
         **general.estimates(dict(sorted(overall.items(), key=_reading_order)), words),
         **general.nulls(overall, words),
         **_by_category(found),
-        **general.absent(found, words),
+        **general.absent(found),
     }
     if found.samples:
         listed["samples"] = _samples(found, samples)
@@ -65,23 +65,23 @@ def _candidates(found: Found) -> dict[str, Table]:
     )
     others = sorted((each for each in found.candidates if not each.survives), key=lambda each: each.refusal_score)
     shown = (shown or others)[:_MOST_CANDIDATES]
-    columns = tuple(Cell(each, "number") for each in ("Refusal, ablated", "Refusal, added", "KL")) + (
-        Cell("Picked in", "number"),
-        Cell("Role"),
-    )
+    scores = (Cell(each, "number") for each in ("Refusal, ablated", "Refusal, added", "KL", "Picked in"))
+    columns = (Cell("Position, layer"), *scores, Cell("Role"))
     rows = tuple(_candidate_row(each, picked, survivors) for each in shown)
     caption = (
-        f"{found.survivors} of {len(found.candidates)} candidates pass every filter. Means over the validation split, in nats: refusal log-odds of harmful prompts under "
-        "ablation, of harmless prompts under addition, KL divergence on harmless prompts. Pareto: no other survivor has both less refusal and less divergence. "
+        f"{found.survivors} of {len(found.candidates)} candidates pass every filter. Means over the validation split, "
+        "in nats: refusal log-odds of harmful prompts under ablation, of harmless ones under addition, KL divergence "
+        "on harmless prompts. Pareto: no other survivor has both less refusal and less divergence. "
         "Picked in: share of resamples of training and validation prompts."
     )
     return {
         "candidates": Table(
             "The pick, the runner-up and the Pareto set",
-            (Cell("Position, layer"), *columns),
+            columns,
             rows,
             caption,
             widths=(15, 20, 15, 10, 15, 25),
+            wide=True,
         )
     }
 
@@ -167,17 +167,19 @@ def _category_table(key: tuple[str, str, str], rows: Mapping[str, Mapping[str, E
     )
     every = [estimate for row in rows.values() for estimate in row.values()]
     caption = (
-        f"{numbers.percent(every[0].level)} intervals: {distinct(estimate.method for estimate in every)}. "
+        f"{numbers.percent(every[0].level)} intervals: {general.methods(every)}. "
         f"Names: {quantity}.{population}.({' | '.join(conditions)})@{judge}#category."
     )
-    title = f"{QUANTITIES.get(quantity, quantity).capitalize()} by category: {POPULATIONS.get(population, population)}, judge {judge}"
+    what = QUANTITIES.get(quantity, quantity).capitalize()
+    title = f"{what} by category: {POPULATIONS.get(population, population)}, judge {judge}"
     return Table(
         title,
         columns,
         filled,
         caption,
         widths=(25, 10, *(65 // len(conditions) // 5 * 5 for _ in conditions)),
-        wide=len(conditions) > 2,
+        wide=len(conditions) > 1,
+        dense=True,
     )
 
 

@@ -44,12 +44,14 @@ def scope(found: Found) -> str:
         if change is None:
             return ""
         return (
-            f"On {numbers.count(change.n)} held-out harmful requests and with access to weights, ablating one direction{place} "
-            f"changes refusal log-odds by {numbers.measured(change, _ABLATED_CHANGE)}{_cost(found)}."
+            f"On {numbers.count(change.n)} held-out harmful requests and with access to weights, "
+            f"ablating one direction{place} changes refusal log-odds by "
+            f"{numbers.measured(change, _ABLATED_CHANGE)}{_cost(found)}."
         )
     return (
-        f"On {numbers.count(after.n)} held-out harmful requests from {numbers.count(after.clusters)} template families and with access to weights, "
-        f"ablating one direction{place} changes the share refused from {_share(before)} to {_share(after)}{_cost(found)}."
+        f"On {numbers.count(after.n)} held-out harmful requests from {numbers.count(after.clusters)} template families "
+        f"and with access to weights, ablating one direction{place} changes the share refused "
+        f"from {_share(before)} to {_share(after)}{_cost(found)}."
     )
 
 
@@ -102,7 +104,8 @@ def _added(found: Found) -> list[str]:
     if before is None or after is None:
         return []
     return [
-        f"Of {numbers.count(before.n)} harmless ones it refuses {_share(before)} unmodified and {_share(after)} when the direction is added."
+        f"Of {numbers.count(before.n)} harmless ones it refuses {_share(before)} unmodified "
+        f"and {_share(after)} when the direction is added."
     ]
 
 
@@ -111,7 +114,7 @@ def _beside_nulls(found: Found) -> list[str]:
     for name, what in ((_ABLATED_CHANGE, "ablation"), (_ADDED_CHANGE, "addition")):
         estimate = found.estimates.get(name)
         if estimate is not None:
-            against = ", ".join(numbers.p_value(null).removeprefix("p = ") for null in estimate.nulls)
+            against = ", ".join(numbers.p_value(null).rsplit("=")[-1].strip() for null in estimate.nulls)
             tail = f", p = {against} against {_nulls(len(estimate.nulls))}" if estimate.nulls else ""
             said.append(f"{what} {numbers.measured(estimate, name)}{tail}")
     return [f"Change of refusal log-odds: {'; '.join(said)}."] if said else []

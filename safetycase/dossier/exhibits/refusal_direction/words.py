@@ -2,7 +2,7 @@
 
 from safetycase.case.claims import why_absent
 from safetycase.evidence.kinds.refusal_direction.findings import Found
-from safetycase.evidence.record import Estimate
+from safetycase.evidence.record import Estimate, Unit
 
 QUANTITIES = {
     "refusal_rate": "share refused",
@@ -44,20 +44,29 @@ ITEMS = {
 
 
 def words(name: str) -> str:
-    """`refusal_rate.harmful.ablated@arditi-12#fraud` as "share refused: harmful requests, direction ablated, fraud, judge arditi-12"."""
+    """`refusal_rate.harmful.ablated@arditi-12` as "share refused: harmful requests, direction ablated (arditi-12)"."""
     stem, _, item = name.partition("#")
     stem, _, judge = stem.partition("@")
     quantity, _, rest = stem.partition(".")
     population, _, condition = rest.partition(".")
-    said = [
+    said = (
         POPULATIONS.get(population, population),
         condition_words(condition) if condition else "",
         ITEMS.get(item, item),
-        judge and f"judge {judge}",
-    ]
-    tail = ", ".join(part for part in said if part)
+    )
     head = QUANTITIES.get(quantity, quantity.replace("_", " "))
-    return f"{head}: {tail}" if tail else head
+    tail = ", ".join(part for part in said if part)
+    return (f"{head}: {tail}" if tail else head) + (f" ({judge})" if judge else "")
+
+
+def unit(name: str) -> Unit:
+    """What an estimate is counted in, also where it is absent."""
+    quantity = name.split(".")[0]
+    if quantity.startswith("refusal_log_odds") or quantity in ("kl", "selection_margin"):
+        return Unit.NATS
+    if quantity == "cross_entropy_change":
+        return Unit.NATS_PER_TOKEN
+    return Unit.AUROC if quantity.endswith("auroc") else Unit.FRACTION
 
 
 def condition_words(condition: str) -> str:

@@ -1,0 +1,221 @@
+"""HTML and PDF of a dossier."""
+
+import base64
+import hashlib
+import html.parser
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+
+from safetycase import resources
+from safetycase.dossier import doctypes
+from safetycase.dossier.render import dossier_types, render_html, render_pdf
+from safetycase.errors import RenderError
+from tests.dossier import cases
+from tests.dossier.cases import HOSTILE, STORIES
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+class Outline(html.parser.HTMLParser):
+    """Collects ids, links and tags of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.links += [value or "" for name, value in attrs if name == "href"]
+
+
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the templates that a test may break."""
+    folder = tmp_path / "templates"
+    shutil.copytree(resources.directory("templates"), folder)
+    monkeypatch.setattr(resources, "directory", lambda name: folder)
+    doctypes.dossier_type.cache_clear()
+    yield folder
+    doctypes.dossier_type.cache_clear()
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_page_is_whole(name: str) -> None:
+    """One file, in which every link leads somewhere, every id is its own, and nothing is fetched or run."""
+    page = render_html(STORIES[name]().dossier())
+    outline = Outline(page)
+
+    assert page.startswith("<!doctype html>")
+    assert len(page) < 1_500_000
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert "script" not in outline.tags
+    assert "style" not in outline.attributes
+    assert outline.tags.count("h1") == 1
+
+
+def test_untrusted_text_is_shown_and_never_obeyed() -> None:
+    """Markup is escaped, templates are not run, bidi overrides and control characters are named."""
+    page = render_html(cases.hostile().dossier("restricted"))
+
+    assert "<script>" not in page
+    assert "{{7*7}}" in page
+    assert "\u202e" not in page
+    assert "\x07" not in page
+    assert "‹U+202E›evil‹U+202C› ‹U+0007›" in page
+    assert str(escape(HOSTILE))[:20] in page
+
+
+def test_restraint_and_verdicts_are_on_the_page() -> None:
+    """Shapes and words of verdicts, the restraint, the digest and the command that verifies are there."""
+    story = cases.plausible()
+    page = render_html(story.dossier())
+    text = page.replace("<wbr>", "")
+
+    assert "●</span> supported" in page
+    assert "▲</span> refuted" in page
+    assert "○</span> inconclusive" in page
+    assert "Supports only the scoped statements beside each figure." in page
+    assert "sha256sum -c SHA256SUMS" in page
+    for warning in story.case.warnings:
+        assert warning.id in text
+    for limitation in story.findings[cases.STEP].limitations:
+        assert limitation in text
+
+
+def test_style_hash_matches_the_style() -> None:
+    """The content security policy allows this one style sheet and nothing else."""
+    page = render_html(cases.nothing_run().dossier())
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    allowed = re.search(r"style-src &#39;sha256-([^&]+)&#39;|style-src 'sha256-([^']+)'", page)
+
+    assert style
+    assert allowed
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert digest in [group for group in allowed.groups() if group]
+
+
+def test_golden_page() -> None:
+    """The plausible story renders to the stored page, fonts and drawings left out; `UPDATE_GOLDEN=1` writes it anew."""
+    page = render_html(cases.plausible().dossier())
+    page = re.sub(r"<style>.*?</style>", "<style>…</style>", page, flags=re.DOTALL)
+    page = re.sub(r"sha256-[A-Za-z0-9+/=]+", "sha256-…", page)
+    page = re.sub(r"<svg .*?</svg>", "<svg>…</svg>", page, flags=re.DOTALL)
+    page = "\n".join(line.rstrip() for line in page.splitlines() if line.strip()) + "\n"
+    path = GOLDEN / "evidence-report.html"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+
+    assert path.read_text(encoding="utf-8") == page
+
+
+def test_pdf_is_the_same_twice_and_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same findings, same bytes; the time in it is that of the evidence."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
+    dossier = STORIES["not_applicable"]().dossier()
+
+    first, second = render_pdf(dossier), render_pdf(dossier)
+
+    assert first == second
+    assert first.startswith(b"%PDF-1.7")
+    assert os.environ["SOURCE_DATE_EPOCH"] == "7"
+
+
+@pytest.mark.parametrize("name", ["plausible", "hostile"])
+def test_pdf_draws_with_bundled_fonts_alone(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No font of the system is embedded, whatever the text, and nothing is said on the console."""
+    if not shutil.which("pdffonts"):
+        pytest.skip("pdffonts (poppler-utils) is not installed")
+    path = tmp_path / "dossier.pdf"
+    path.write_bytes(render_pdf(STORIES[name]().dossier()))
+
+    said = capfd.readouterr()
+    listed = subprocess.run(["pdffonts", str(path)], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+
+    assert listed
+    assert all("+Dossier-" in line for line in listed), listed
+    assert (said.out, said.err) == ("", "")
+
+
+def test_template_errors_name_file_and_line(templates: Path) -> None:
+    """A broken or unreadable template is one line that leads to the place."""
+    dossier = cases.nothing_run().dossier()
+    summary = templates / "dossiers" / "evidence-report" / "summary.html.j2"
+    whole = summary.read_text(encoding="utf-8")
+
+    summary.write_text(whole + "{% if %}", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2:\d+: "):
+        render_html(dossier)
+    summary.write_text("\n\n{{ dossier.nothing.of.the.kind }}", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"summary\.html\.j2:3: .*nothing"):
+        render_html(dossier)
+    summary.write_text("{{ dossier.__class__.__mro__ }}", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"summary\.html\.j2:1: .*unsafe"):
+        render_html(dossier)
+    summary.write_bytes(b"\xff\xfe")
+    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2: cannot be read"):
+        render_html(dossier)
+    summary.unlink()
+    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2: not found"):
+        render_html(dossier)
+
+
+def test_broken_descriptions_name_file_and_line(templates: Path) -> None:
+    """So is a broken dossier.yaml, and a style sheet that would leave its element."""
+    dossier = cases.nothing_run().dossier()
+    folder = templates / "dossiers" / "evidence-report"
+    (folder / "style.css").write_text("</style><script>", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"evidence-report/style\.css: holds"):
+        render_html(dossier)
+    doctypes.dossier_type.cache_clear()
+    (folder / "dossier.yaml").write_text("title: [\n", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml:\d+: not valid YAML"):
+        render_html(dossier)
+    (folder / "dossier.yaml").write_text("titel: x\n", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml: .*"):
+        render_html(dossier)
+
+
+def test_pdf_fetches_nothing(templates: Path) -> None:
+    """A template that asks for a file or an address ends the rendering."""
+    cover = templates / "dossiers" / "evidence-report" / "cover.html.j2"
+    cover.write_text('<img alt="x" src="file:///etc/hostname">' + cover.read_text(encoding="utf-8"), encoding="utf-8")
+
+    with pytest.raises(RenderError, match="asks for 'file:///etc/hostname'"):
+        render_pdf(cases.nothing_run().dossier())
+
+
+def test_types_are_found() -> None:
+    """The one type of document of this version."""
+    assert dossier_types() == ("evidence-report",)
+
+
+@pytest.mark.parametrize("name", ["plausible", "hostile"])
+def test_page_passes_the_browser_check(name: str, tmp_path: Path) -> None:
+    """axe finds nothing at four sizes, and the page neither overflows nor asks the network for anything."""
+    tool = SHARED / "tools" / "html-check" / "html-check"
+    if not os.environ.get("SAFETYCASE_BROWSER_CHECK"):
+        pytest.skip("set SAFETYCASE_BROWSER_CHECK=1 to open pages in a browser")
+    if not tool.exists():
+        pytest.skip("the browser check is not beside this checkout")
+    path = tmp_path / f"{name}.html"
+    path.write_text(render_html(STORIES[name]().dossier()), encoding="utf-8")
+
+    checked = subprocess.run([str(tool), str(path)], capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
