@@ -7,7 +7,7 @@ PLAN := examples/quickstart/plan.yaml
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(p))) python3)
 OLDEST_TESTS := tests/lab tests/evidence tests/sources tests/case
-INGREDIENTS := pyproject.toml constraints.txt tools/environment.py
+INGREDIENTS := pyproject.toml constraints.txt .ci/environment.py
 
 help:
 	@echo "make demo         install, run the quickstart and say where its dossier lies"
@@ -49,13 +49,13 @@ clean:
 	rm -rf .venv .venv-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis examples/*/cases
 
 .venv/lab.stamp: $(INGREDIENTS)
-	@$(PYTHON) tools/environment.py .venv --extra lab
+	@$(PYTHON) .ci/environment.py .venv --extra lab
 	@touch $@
 
 .venv/dev.stamp: $(INGREDIENTS)
-	@$(PYTHON) tools/environment.py .venv --extra lab --group dev
+	@$(PYTHON) .ci/environment.py .venv --extra lab --group dev
 	@touch .venv/lab.stamp $@
 
 .venv-oldest/dev.stamp: $(INGREDIENTS)
-	@$(PYTHON) tools/environment.py .venv-oldest --extra lab --group dev --oldest
+	@$(PYTHON) .ci/environment.py .venv-oldest --extra lab --group dev --oldest
 	@touch $@

@@ -8,7 +8,8 @@ SafetycaseError
 ├── RenderError        a template or a renderer failed
 └── MissingExtraError  a command needs the extra `lab`
 
-Each is one line: the file, what was found, what was expected, the nearest valid name. A breach of our own invariants is an assertion instead.
+Each is one line: the file, what was found, what was expected, the nearest valid name.
+A breach of our own invariants is an assertion instead.
 """
 
 import difflib

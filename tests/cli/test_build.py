@@ -63,9 +63,8 @@ def test_same_findings_are_the_same_bytes(safetycase: Run, built: Path, tmp_path
 
 def test_public_report_holds_no_answer_of_the_model(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
     """Labels only; the texts are in the restricted rendering, which lies apart."""
-    quick_plan.write_text(
-        quick_plan.read_text() + "dossiers:\n  - {type: evidence-report}\n  - {type: evidence-report, profile: restricted, formats: [html]}\n"
-    )
+    both = "dossiers:\n  - {type: evidence-report}\n  - {type: evidence-report, profile: restricted, formats: [html]}\n"
+    quick_plan.write_text(quick_plan.read_text() + both)
 
     safetycase("build", quick_plan)
 
@@ -85,12 +84,13 @@ def test_claims_changed_after_the_evidence_are_exploratory(safetycase: Run, buil
 
     safetycase("build", quick_plan)
 
-    def standing(version: str) -> set[str]:
-        case = json.loads((built / "versions" / version / "case.json").read_text())
+    def standing(version: Path) -> set[str]:
+        case = json.loads((version / "case.json").read_text())
         return {word for judgement in case["judgements"] for word in judgement["standing"]}
 
-    assert "exploratory" not in standing("1.0.0")
-    assert "exploratory" in standing("1.0.1") if (built / "versions" / "1.0.1").exists() else "exploratory" in standing("1.1.0")
+    first, second = sorted((built / "versions").iterdir())
+    assert "exploratory" not in standing(first)
+    assert "exploratory" in standing(second)
 
 
 def test_every_attempt_is_in_the_report(safetycase: Run, built: Path, quick_plan: Path) -> None:
@@ -100,9 +100,8 @@ def test_every_attempt_is_in_the_report(safetycase: Run, built: Path, quick_plan
     safetycase("run", quick_plan)
     quick_plan.write_text(original)
 
-    safetycase("render", quick_plan)
-
     safetycase("build", quick_plan)
+
     newest = max((built / "versions").iterdir(), key=lambda path: path.name)
     attempts = json.loads((newest / "case.json").read_text())["attempts"]
     assert {attempt["seed"] for attempt in attempts} == {0, 7}

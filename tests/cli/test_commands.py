@@ -50,7 +50,9 @@ def test_list_prints_names_with_what_they_are(safetycase: Run, what: str) -> Non
         pytest.param(["check"], 2, "PLAN", id="no plan"),
     ],
 )
-def test_bad_input_is_one_line(safetycase: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, line: str) -> None:
+def test_bad_input_is_one_line(
+    safetycase: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, line: str
+) -> None:
     """User errors exit with 1, wrong usage with 2."""
     monkeypatch.chdir(tmp_path)
 

@@ -25,7 +25,8 @@ def log(case: Path) -> list[dict[str, object]]:
 
 def test_killed_run_goes_on_from_its_last_shard_and_ends_alike(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
     """After `kill -9` the answer is the same bytes as without it, and finished shards are not made again."""
-    killed = subprocess.Popen([sys.executable, "-m", "safetycase", "run", quick_plan, "--out", tmp_path / "killed"], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "safetycase", "run", quick_plan, "--out", tmp_path / "killed"]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while killed.poll() is None and time.monotonic() < deadline:
         if list((tmp_path / "killed").glob("runs/*.jsonl")) and _shards(tmp_path / "killed") >= 4:
@@ -73,7 +74,7 @@ def test_other_seed_is_another_question(safetycase: Run, quick_plan: Path, tmp_p
 
 def test_weights_other_than_the_attested_are_refused(safetycase: Run, quick_plan: Path) -> None:
     """A run on weights that are not the deployed ones does not start."""
-    text = quick_plan.read_text().replace("independence: none", f"independence: none, artefact: {{weights_sha256: {'0' * 64}}}")
+    text = quick_plan.read_text().replace("independence: none", f"independence: none, artefact: {{weights_sha256: '{'0' * 64}'}}")
     quick_plan.write_text(text)
 
     ran = safetycase("run", quick_plan)

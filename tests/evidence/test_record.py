@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from safetycase.evidence.record import Estimate, Record, Unit, digest_of
 from tests.evidence.test_store import a_question
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=8)
+LEAVES = st.none() | st.booleans() | st.integers() | st.text()
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 
 
 class Pair(Record):

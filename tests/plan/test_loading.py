@@ -100,7 +100,10 @@ def test_prompt_on_both_sides_is_refused(load: LoadText) -> None:
         load(STARTER.replace("source: bundled:harmless", "source: bundled:harmful", 1))
 
 
-@pytest.mark.parametrize("content", [pytest.param(b"", id="empty"), pytest.param(b"\xff\xfe\x00", id="not UTF-8"), pytest.param(b"- 1\n", id="list")])
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(b"", id="empty"), pytest.param(b"\xff\xfe\x00", id="not UTF-8"), pytest.param(b"- 1\n", id="list")],
+)
 def test_file_that_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     """Whatever lies there, the answer is one line."""
     path = tmp_path / "plan.yaml"

@@ -1,6 +1,6 @@
 """Makes a virtual environment with safetycase in it, from nothing but Python and pango: the Makefile's commands run in it.
 
-    python3 tools/environment.py .venv --extra lab --group dev
+    python3 .ci/environment.py .venv --extra lab --group dev
 
 Standard library only, and readable by an old Python up to the line that says it is too old.
 """
