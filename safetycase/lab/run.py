@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,9 @@ from safetycase.plan.questions import (
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy")
 """Whose versions can change an answer."""
+
+SMALL_MODEL = 20_000_000
+"""Parameters below which one thread is faster than several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,16 @@ class _Session:
 
     def observe(self, step: str, asked: Question) -> Iterator[RunEvent]:
         """Ask the lab, storing every shard at once; an earlier attempt's shards are taken over."""
+        with _threads(self.threads(step)):
+            yield from self._observe(step, asked)
+
+    def threads(self, step: str) -> int:
+        """How many threads torch gets: one for small models on a CPU, where handing work around costs more than it gains."""
+        models = [self.resolved[model] for model in self.plan.roles(step).values()]
+        small = all(model.device_class == "cpu" and (model.n_parameters or 0) < SMALL_MODEL for model in models)
+        return 1 if small else torch.get_num_threads()
+
+    def _observe(self, step: str, asked: Question) -> Iterator[RunEvent]:
         recorder = _Recorder(self.store, asked, _finished_shards(self.store, asked))
         self.store.log(asked.key, "started", question=asked.model_dump(mode="json"), circumstances=self.circumstances(asked))
         yield StepStarted(step, asked, len(recorder.finished))
@@ -188,7 +202,8 @@ class _Session:
         except (GeneratorExit, KeyboardInterrupt):
             self.store.log(asked.key, "interrupted")
             raise
-        except SafetycaseError:
+        except SafetycaseError as problem:
+            self.store.log(asked.key, "failed", reason=str(problem))
             raise
         except Exception as bug:
             self.store.log(asked.key, "failed", reason=f"{type(bug).__name__}: {bug}")
@@ -302,6 +317,16 @@ class _Recorder:
         assert part not in {known.part for known in self.taken.get(table, ())}, f"{table}: part {part!r} came twice"
         self.taken.setdefault(table, []).append(shard)
         self.store.log(self.asked.key, "shard", table=table, **shard.model_dump(mode="json"))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _finished_shards(store: Store, asked: Question) -> dict[tuple[str, str], Shard]:

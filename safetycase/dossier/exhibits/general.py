@@ -74,7 +74,7 @@ def estimates(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
     )
     levels = " and ".join(numbers.percent(level) for level in sorted({each.level for each in named.values()}))
     methods = "; ".join(f"{letter}, {method}" for method, letter in keys.items())
-    caption = f"Two-sided intervals at {levels}. Methods: {methods}."
+    caption = f"Two-sided intervals at {levels}. Methods: {methods}. Their sizes are in the findings file."
     return {
         "estimates": Table("Every estimate", columns, rows, caption, widths=(55, 20, 5, 10, 10), wide=True, dense=True)
     }
@@ -171,15 +171,20 @@ def distinct(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
+_SIZES = re.compile(r" \([^)]*\)| with [\d.]+ df| x [\d.]+|,? [\d.]+ resamples|(?<!layer) [\d.]+(?=$|[ ,;])")
+"""What differs from estimate to estimate in the words of one method."""
+
+
 def _method(estimate: Estimate) -> str:
-    """Of the interval, and how the number can be computed again where stored rows do not suffice."""
+    """Of the interval, without its sizes, and how the number can be computed again where stored rows do not suffice."""
+    method = _SIZES.sub("", estimate.method)
     match estimate.rederivable:
         case Rederivable.ROWS:
-            return estimate.method
+            return method
         case Rederivable.REDUCED:
-            return f"{estimate.method} (from stored statistics)"
+            return f"{method} (from stored statistics)"
         case Rederivable.REPLAY_ONLY:
-            return f"{estimate.method} (only by asking the model again)"
+            return f"{method} (only by asking the model again)"
 
 
 def _letter(index: int) -> str:
