@@ -247,7 +247,7 @@ def _scores(rng: np.random.Generator, design: Design, labels: NDArray[np.int_], 
     return scores
 
 
-def report(results: list[Coverage], runs: int) -> str:
+def report(results: list[Coverage], runs: int, every: int) -> str:
     """The table by method, and every cell below the bar."""
     error = np.sqrt(BAR * (1 - BAR) / runs)
     lines = [
@@ -259,6 +259,7 @@ def report(results: list[Coverage], runs: int) -> str:
         "",
         f"Grid: n {SIZES}, clusters {CLUSTERS} of equal size and of sizes 1:2:…:C, correlation within clusters {ICCS};",
         f"rates {RATES}; normal and exponential scores. The other axes stand in the names of the cells.",
+        f"Of its cells, taken in order, {'all were' if every == 1 else f'one in {every} was'} run for this page.",
         "",
         "| method | cells | lowest | median | highest | cells below the bar | mean width |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -301,7 +302,7 @@ def main() -> None:
     tasks = [(i, options.runs) for i, cell in enumerate(_grid()) if options.only in cell.method][:: options.every]
     with ProcessPoolExecutor(options.workers) as pool:
         results = list(pool.map(_run, tasks, chunksize=8))
-    text = report(results, options.runs)
+    text = report(results, options.runs, options.every)
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     sys.stdout.write(text)

@@ -85,3 +85,28 @@ def test_weights_other_than_the_attested_are_refused(safetycase: Run, quick_plan
 
 def _shards(case: Path) -> int:
     return sum(path.read_text().count('"event": "shard"') for path in (case / "runs").glob("*.jsonl"))
+
+
+def test_interrupted_run_says_so_and_goes_on(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
+    """Ctrl-C leaves a case that the same command finishes, and the attempt is in the log."""
+    case = tmp_path / "case"
+    command = [sys.executable, "-m", "safetycase", "run", quick_plan, "--out", case]
+    stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while stopped.poll() is None and time.monotonic() < deadline and not (list(case.glob("runs/*.jsonl")) and _shards(case) >= 2):
+        time.sleep(0.01)
+    stopped.send_signal(signal.SIGINT)
+    _, said = stopped.communicate()
+
+    resumed = safetycase("run", quick_plan, "--out", case)
+
+    assert stopped.returncode == 130
+    assert "Traceback" not in said
+    assert "interrupted: what was finished is kept" in said
+    assert resumed.code == 0
+    assert [event["event"] for event in log(case) if event["event"] in ("started", "interrupted", "finished")] == [
+        "started",
+        "interrupted",
+        "started",
+        "finished",
+    ]
