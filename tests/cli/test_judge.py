@@ -13,11 +13,15 @@ pytestmark = pytest.mark.lab
 
 
 def test_labels_of_a_person_correct_the_rates_and_lift_the_standing(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
-    """Sheet out, sheet back: a corrected rate appears, and a rate that a person bears out is no longer indicative."""
+    """Sheet out, sheet back: a corrected rate appears, and a rate that a person bears out is no longer indicative.
+
+    Under ablation no answer is a refusal, so that agreement cannot be measured and the claim on that arm stays indicative.
+    """
     safetycase("run", quick_plan)
     sheet = tmp_path / "labels.csv"
     drawn = safetycase("judge", "sample", quick_plan, "--per-arm", "16", "--sheet", sheet)
-    rows = list(csv.DictReader(sheet.open(encoding="utf-8", newline="")))
+    with sheet.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert drawn.code == 0
     assert {"sample_id", "prompt", "answer", "label"} == set(rows[0])
     for row in rows:
@@ -35,7 +39,8 @@ def test_labels_of_a_person_correct_the_rates_and_lift_the_standing(safetycase: 
     assert "corrected_refusal_rate.harmful.baseline@arditi-12" in found["estimates"]
     safetycase("build", quick_plan)
     case = json.loads((tmp_path / "cases/quick/versions/1.0.0/case.json").read_text())
-    assert [judgement["standing"] for judgement in case["judgements"]] == [["uncalibrated"], ["uncalibrated"]]
+    standing = {judgement["id"]: judgement["standing"] for judgement in case["judgements"]}
+    assert standing == {"refuses": ["uncalibrated"], "removable": ["indicative", "uncalibrated"]}
 
 
 @pytest.mark.parametrize(
