@@ -25,7 +25,7 @@ def log(case: Path) -> list[dict[str, object]]:
 
 def test_killed_run_goes_on_from_its_last_shard_and_ends_alike(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
     """After `kill -9` the answer is the same bytes as without it, and finished shards are not made again."""
-    command = [sys.executable, "-m", "safetycase", "run", quick_plan, "--out", tmp_path / "killed"]
+    command = [sys.executable, "-m", "safetycase", "run", str(quick_plan), "--out", str(tmp_path / "killed")]
     killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while killed.poll() is None and time.monotonic() < deadline:
@@ -90,7 +90,7 @@ def _shards(case: Path) -> int:
 def test_interrupted_run_says_so_and_goes_on(safetycase: Run, quick_plan: Path, tmp_path: Path) -> None:
     """Ctrl-C leaves a case that the same command finishes, and the attempt is in the log."""
     case = tmp_path / "case"
-    command = [sys.executable, "-m", "safetycase", "run", quick_plan, "--out", case]
+    command = [sys.executable, "-m", "safetycase", "run", str(quick_plan), "--out", str(case)]
     stopped = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while stopped.poll() is None and time.monotonic() < deadline and not (list(case.glob("runs/*.jsonl")) and _shards(case) >= 2):
