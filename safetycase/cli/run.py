@@ -63,7 +63,7 @@ def results(plan: "Plan", store: "Store") -> dict[str, object]:
 
 def _show(event: "RunEvent", shown: Bars | Lines) -> str | None:
     """Tell the person of an event; the reason of a failure."""
-    from safetycase.lab.run import StepAnswered, StepFailed, StepFinished, StepProgress, StepStarted
+    from safetycase.lab.run import StepAnswered, StepFailed, StepFinished, StepLeft, StepProgress, StepStarted
 
     match event:
         case StepStarted(step, asked, resumed):
@@ -74,6 +74,8 @@ def _show(event: "RunEvent", shown: Bars | Lines) -> str | None:
             shown.say(f"{step}: answered in {seconds:.0f} s")
         case StepAnswered(step, _):
             shown.say(f"{step}: answered before")
+        case StepLeft(step, form):
+            shown.say(f"{step}: not for the lab; `safetycase import {form} PATH --plan PLAN` answers it")
         case StepFailed(step, reason):
             return f"step {step!r}: {reason}"
     return None

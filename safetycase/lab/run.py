@@ -83,7 +83,15 @@ class StepFailed:
     reason: str
 
 
-RunEvent = StepStarted | StepProgress | StepFinished | StepAnswered | StepFailed
+@dataclass(frozen=True, slots=True)
+class StepLeft:
+    """A step that an import answers, not the lab."""
+
+    step: str
+    form: str
+
+
+RunEvent = StepStarted | StepProgress | StepFinished | StepAnswered | StepFailed | StepLeft
 
 
 def run(plan: Plan, store: Store, *, allow_remote_code: bool = False) -> Iterator[RunEvent]:
@@ -98,6 +106,7 @@ def run(plan: Plan, store: Store, *, allow_remote_code: bool = False) -> Iterato
     for step in plan.order:
         entry = plan.declared.steps[step]
         if entry.imported is not None:
+            yield StepLeft(step, entry.imported)
             continue
         missing = [needed for needed in entry.needs if needed in failed]
         if missing:

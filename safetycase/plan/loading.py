@@ -103,7 +103,12 @@ def _check_models(plan: Plan) -> None:
     for name, entry in plan.declared.models.items():
         at = ("models", name, "source")
         used = any(name in plan.roles(step).values() for step, asked in plan.declared.steps.items() if asked.imported is None)
-        if not used or is_hub(entry.source, plan.base):
+        if not used:
+            continue
+        if is_hub(entry.source, plan.base):
+            if entry.revision is None:
+                where = plan.located.where(("models", name))
+                raise PlanError(f"{where}: models.{name}.revision: missing; a hub model needs a commit, a tag, or main")
             continue
         try:
             local_folder(entry.source, plan.base)

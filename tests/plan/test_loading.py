@@ -45,6 +45,7 @@ SWAPS = {
     "missing file": ("source: bundled:harmful ", "source: prompts/harmful.csv ", r"plan\.yaml:\d+: prompts\.harmful\.source: .*harmful\.csv"),
     "unknown bundled set": ("source: bundled:harmful ", "source: bundled:harmfull ", r"prompts\.harmful\.source: .*harmful"),
     "missing model folder": ("source: organism:refuser", "source: ./models/mine", r"models\.subject\.source: .*mine"),
+    "hub model without revision": ("source: organism:refuser", "source: google/gemma-2b-it", r"models\.subject\.revision: missing"),
     "unknown organism": ("source: organism:refuser", "source: organism:refusr", r"models\.subject\.source: .*did you mean 'refuser'"),
     "unknown model": ("    model: subject", "    model: subjct", r"no model 'subjct'; did you mean 'subject'"),
     "unknown prompt set": ("      alarming: alarming", "      alarming: alarmin", r"no prompt set 'alarmin' for alarming prompts; did you mean 'alarming'"),
