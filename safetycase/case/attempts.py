@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from safetycase.case.judged import Attempt
-from safetycase.evidence.record import Circumstances
+from safetycase.evidence.record import Circumstances, Question
 from safetycase.evidence.store import Store
 
 Events = list[dict[str, Any]]
@@ -19,8 +19,10 @@ def attempts(store: Store, asked: Collection[str]) -> tuple[Attempt, ...]:
 
 
 def circumstances(store: Store, key: str) -> Circumstances | None:
-    """Under which the answer to a question was made: those of its last attempt."""
-    started = [event for event in store.events(key) if event["event"] == "started"]
+    """Under which the answer to a question was made: those of the attempt that finished it."""
+    events = store.events(key)
+    ends = [index for index, event in enumerate(events) if event["event"] == "finished"]
+    started = [event for event in _starts(events[: ends[0]] if ends else events) if event["event"] == "started"]
     if not started:
         return None
     known = {name: value for name, value in started[-1]["circumstances"].items() if name in Circumstances.model_fields}
@@ -33,10 +35,30 @@ def answered_at(store: Store, key: str) -> str:
     return str(ends[-1]) if ends else ""
 
 
-def declared_before(store: Store, key: str, declaration: str) -> bool:
-    """Whether the answer was made under the claims and the reading that the present plan declares."""
-    started = [event for event in store.events(key) if event["event"] == "started"]
-    return bool(started) and started[0]["circumstances"].get("declaration") == declaration
+def declared_before(store: Store, question: Question, declaration: str) -> bool:
+    """Whether the present plan's claims and reading were declared before any evidence of this kind on this model was seen in the case.
+
+    A change of seed or params is another question, but no fresh start: what an earlier answer showed could have shaped the claims.
+    """
+    began = _starts(store.events(question.key))
+    if not began or _declaration(began[0]) != declaration:
+        return False
+    for _, events in store.logged():
+        starts = _starts(events)
+        ended = [event["at"] for event in events if event["event"] in ("finished", "imported")]
+        alike = starts and starts[0]["question"]["kind"] == question.kind and starts[0]["question"]["models"] == question.models
+        if alike and ended and ended[0] < began[0]["at"] and _declaration(starts[0]) != declaration:
+            return False
+    return True
+
+
+def _starts(events: Events) -> Events:
+    """The beginnings of attempts, as far as their lines are whole."""
+    return [e for e in events if e["event"] in ("started", "imported") and {"at", "question", "circumstances"} <= set(e)]
+
+
+def _declaration(start: dict[str, Any]) -> str:
+    return str(start["circumstances"].get("declaration", ""))
 
 
 def first_seen(store: Store, plan_digest: str) -> str:
@@ -51,7 +73,8 @@ def plans_seen(store: Store) -> int:
 
 
 def _of_question(key: str, events: Events, *, in_this_plan: bool) -> Iterator[Attempt]:
-    starts = [i for i, event in enumerate(events) if event["event"] in ("started", "imported")]
+    whole = _starts(events)
+    starts = [i for i, event in enumerate(events) if event in whole]
     for begin, end in zip(starts, [*starts[1:], len(events)], strict=True):
         yield _attempt(key, events[begin:end], in_this_plan)
 

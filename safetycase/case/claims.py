@@ -3,11 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from safetycase.evidence.record import Estimate, Findings, Outcome, Record
+
+UNEDITED = "baseline"
+"""The condition of estimates that rest on no edit of the model: they hold whatever the instrument found."""
 
 
 class Verdict(StrEnum):
@@ -27,7 +30,7 @@ class Standing(StrEnum):
     IMPORTED = "imported"
     """The observation was made elsewhere and cannot be replayed here."""
     INDICATIVE = "indicative"
-    """No person has labelled answers, or their agreement with the judge is too low."""
+    """No person bears the judge out, or the estimate rests on an edit that the step does not find conclusive."""
     UNCALIBRATED = "uncalibrated"
     """How often the instrument is right has not been measured on models of known truth."""
     SUSPECT = "suspect"
@@ -36,13 +39,17 @@ class Standing(StrEnum):
     """The evidence is older than the case allows."""
 
 
+Bound = Annotated[float, Field(strict=True)]
+"""A number; `yes` is none."""
+
+
 class Criterion(Record):
     """One estimate of one step against a bound."""
 
     step: str
     estimate: str
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -98,8 +105,8 @@ def judge(
 ) -> Judgement:
     """A claim is as strong as its weakest criterion; one without criteria has no evidence.
 
-    `findings` are by step, `standing` says what weakens a criterion; `tolerance` is the relative difference that another machine may show,
-    and an interval that ends within it of the bound is inconclusive.
+    `findings` are by step, `standing` says what weakens a criterion. `tolerance` is the relative or absolute difference that another
+    machine may show, and an interval that ends within it of the bound is inconclusive.
     """
     judged = tuple(_criterion(criterion, findings.get(criterion.step), tolerance) for criterion in claim.criteria)
     verdicts = {each.verdict for each in judged}
@@ -118,11 +125,17 @@ def _criterion(criterion: Criterion, found: Findings | None, tolerance: float) -
     estimate = found.estimates.get(criterion.estimate)
     if estimate is None:
         return no_evidence(why_absent(criterion.estimate, found))
-    if found.outcome in (Outcome.FAILED, Outcome.NOT_APPLICABLE):
+    if found.outcome is Outcome.FAILED or (found.outcome is Outcome.NOT_APPLICABLE and condition(criterion.estimate) != UNEDITED):
         reason = f"the step is {found.outcome.replace('_', ' ')}: {'; '.join(found.reasons)}"
         return CriterionJudgement(criterion=criterion, verdict=Verdict.NO_EVIDENCE, estimate=estimate, reason=reason)
     verdict, reason = compare(criterion, estimate, tolerance)
     return CriterionJudgement(criterion=criterion, verdict=verdict, estimate=estimate, reason=reason)
+
+
+def condition(estimate: str) -> str:
+    """The condition in the name of an estimate: what was done to the model."""
+    parts = estimate.split("#")[0].split("@")[0].split(".")
+    return parts[2] if len(parts) > 2 else UNEDITED
 
 
 def compare(criterion: Criterion, estimate: Estimate, tolerance: float) -> tuple[Verdict, str]:

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from safetycase.case import attempts as log
-from safetycase.case.claims import Criterion, Judgement, Standing, judge
+from safetycase.case.claims import UNEDITED, Criterion, Judgement, Standing, condition, judge
 from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
 from safetycase.case.warnings import standing_warnings
 from safetycase.evidence import kinds, stats
 from safetycase.evidence.derivation import derive
-from safetycase.evidence.record import Findings, Observation, Record
-from safetycase.evidence.store import Store, canonical
+from safetycase.evidence.record import Findings, Observation, Outcome, Record
+from safetycase.evidence.store import Annotations, Store, canonical
 
 TOLERANCE = 1e-3
 """Relative and absolute difference that another machine may show in an estimate; verdicts closer to their bound are inconclusive."""
@@ -46,7 +46,12 @@ class Judged:
         """What a version binds together, as files: the plan, the judged case, its findings and the observations behind them."""
         found = {f"findings/{store.findings_path(f).name}": canonical(f) for f in (*self.findings.values(), *self.strict.values())}
         seen = {f"observations/{o.question.kind}-{o.question.key}.json": canonical(o) for o in self.observations.values()}
-        return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen}
+        people = {
+            f"annotations/{asked.kind}-{asked.key}.json": canonical(Annotations(tables=tables))
+            for asked, tables in ((o.question, store.annotations(o.question.kind, o.question.key)) for o in self.observations.values())
+            if tables
+        }
+        return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen, **people}
 
 
 def judge_case(
@@ -113,9 +118,11 @@ class _Standing:
         yield Standing.UNCALIBRATED
         if found.imported is not None:
             yield Standing.IMPORTED
-        if not log.declared_before(self.store, found.question, self.declaration):
+        observation = self.asked[criterion.step].observation
+        if observation is None or not log.declared_before(self.store, observation.question, self.declaration):
             yield Standing.EXPLORATORY
-        if not _agrees_with_a_person(criterion.estimate, found):
+        undecided = found.outcome is not Outcome.CONCLUSIVE and condition(criterion.estimate) != UNEDITED
+        if undecided or not _agrees_with_a_person(criterion.estimate, found):
             yield Standing.INDICATIVE
 
 
@@ -144,7 +151,7 @@ def _step(
         kind=entry.kind,
         question_text=kinds.summary(entry.kind),
         model=entry.model,
-        params=dict(entry.params),
+        params=dict(asked.observation.question.ask) if asked.observation else dict(entry.params),
         outcome="failed" if failures else found.outcome if found else None,
         reasons=(str(failures[-1]["reason"]),) if failures else found.reasons if found else (),
         question=asked.key,

@@ -1,5 +1,6 @@
 """`safetycase judge`: blinded random answers for a person to label, and reading the labels back."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,17 +24,20 @@ def judge() -> None:
 @click.option("--step", help="Which step, where the plan has several that generate answers.")
 @click.option("--per-arm", type=click.IntRange(min=1), default=20, show_default=True, help="Answers per arm.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), default="labels.csv", show_default=True, help="File to write.")
+@click.option("--force/--no-force", help="Overwrite a sheet that is there.")
 @out_option
-def sample(plan: Path, step: str | None, per_arm: int, sheet: Path, out: Path | None) -> None:
+def sample(plan: Path, step: str | None, per_arm: int, sheet: Path, force: bool, out: Path | None) -> None:
     """Write a blinded sheet of random answers of PLAN's case. It holds prompts and answers: keep it as you keep those."""
     from safetycase.errors import StoreError
     from safetycase.evidence import labelling
 
     store, observation = _answered(plan, out, step)
     drawn = labelling.draw(store.tables(observation), per_arm)
+    if sheet.exists() and not force:
+        raise StoreError(f"{sheet}: is there already, perhaps with labels; give another name with --sheet, or --force to overwrite it")
     try:
-        sheet.write_text(labelling.write_sheet(drawn), encoding="utf-8", newline="")
-        sheet.chmod(0o600)
+        with open(sheet, "w", encoding="utf-8", newline="", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(labelling.write_sheet(drawn))
     except OSError as problem:
         raise StoreError(f"{sheet}: cannot be written: {problem.strerror}") from problem
     say(f"{len(drawn)} answers; fill the column `label` with {', '.join(labelling.LABELS)}, then `safetycase judge label`")

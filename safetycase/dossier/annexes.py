@@ -19,7 +19,7 @@ def models(case: JudgedCase) -> Table:
             Cell(model.id),
             Cell(", ".join(model.roles)),
             Cell(source(model), note=f"template: {model.template}"),
-            Cell(numbers.grouped(model.digest), "mono"),
+            Cell(numbers.grouped(model.digest), "mono") if model.weights_sha256 else Cell("none: named only"),
         )
         for model in case.models
     )
@@ -48,7 +48,7 @@ def prompt_sets(case: JudgedCase) -> Table:
         for each in case.prompt_sets
     )
     caption = (
-        "Families are the templates that prompts were written from. They are the clusters of every interval, and no "
+        "Families are the templates that prompts were written from. They are the clusters of intervals over prompts, and no "
         "family lies in two splits."
     )
     return Table("Prompt sets", columns, rows, caption if rows else "", widths=(15, 20, 15, 15, 10, 25), wide=True)
@@ -77,7 +77,7 @@ def attempts(case: JudgedCase) -> Table:
         )
         for each in case.attempts
     )
-    return Table("All attempts on these weights", columns, rows, widths=(15, 15, 15, 10, 15, 15, 15), wide=True)
+    return Table("All attempts recorded in this case", columns, rows, widths=(15, 15, 15, 10, 15, 15, 15), wide=True)
 
 
 def attempts_note(case: JudgedCase) -> str:

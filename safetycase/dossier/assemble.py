@@ -49,7 +49,7 @@ def assemble(
         made=made,
         profile=profile,
         head=f"{_shortened(case.case.title)} · {kind.title.lower()} {version}",
-        head_digest=f"sha256 {numbers.shortened(model.digest)}" if model else "no model",
+        head_digest=f"sha256 {numbers.shortened(model.digest)}" if model and model.weights_sha256 else "no weights were read",
         foot=kind.foot,
         mark=" · ".join(
             word for word, holds in (("Demonstration model", case.demo), ("Restricted", restricted)) if holds

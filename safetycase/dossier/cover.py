@@ -52,9 +52,10 @@ def _facts(case: JudgedCase, version: str, made: str) -> Iterator[Fact]:
         yield Fact("Subject", "no model was loaded or imported")
     else:
         yield Fact("Subject", source(model))
-        yield Fact("Digest", f"sha256 {numbers.grouped(model.digest)}", "mono")
         if model.weights_sha256 is None:
-            yield Fact("Weights", "were never here: the evidence is imported")
+            yield Fact("Digest", "none: the weights were never here, the evidence is imported")
+        else:
+            yield Fact("Digest", f"sha256 {numbers.grouped(model.digest)}", "mono")
         if model.planted:
             yield Fact("Planted truth", model.planted)
     if case.case.intended_use:

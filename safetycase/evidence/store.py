@@ -207,8 +207,6 @@ class Store:
 
     def _prepare(self, folder: Path, private: bool) -> None:
         """Make a folder; the restricted one is for the owner alone and ignored by git."""
-        if folder.is_dir():
-            return
         folder.mkdir(parents=True, exist_ok=True)
         if private:
             folder.chmod(0o700)
@@ -270,6 +268,6 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             entry = json.loads(line)
-            if isinstance(entry, dict):
+            if isinstance(entry, dict) and "event" in entry and "at" in entry:
                 found.append(entry)
     return found

@@ -11,8 +11,8 @@ from safetycase.lab.forward import Forward, Tokens, left_padded
 from safetycase.lab.hooks import edit_outputs, record_inputs, skip, subspace_ablation
 from safetycase.lab.model import last_logits
 
-# Cached streams of all layers stay on the device up to this size, else they wait in main memory.
-STREAM_MEMORY = 4 * 2**30
+# Streams of all layers are kept together up to this size, on a CPU and on a GPU.
+STREAM_MEMORY = (256 * 2**20, 4 * 2**30)
 
 
 @torch.inference_mode()
@@ -57,21 +57,26 @@ def activations_at(
 
 
 @torch.inference_mode()
-def residual_stream(
+def residual_streams(
     forward: Forward, prompts: Sequence[Tokens], layer: int
-) -> Float[Tensor, "prompt pos d_model"]:
-    """The input of one block at every position, padded with zeros on the left: where `Forward.added` resumes."""
+) -> dict[int, Float[Tensor, "prompt pos d_model"]]:
+    """By layer, the input of its block at every position, padded with zeros on the left: where `Forward.added` resumes.
+
+    Every layer's from one pass where all of them fit into `STREAM_MEMORY`, else that of the one layer.
+    """
     sites = forward.model.sites
     blocks = [block.module for block in sites.blocks]
     width = max(len(prompt) for prompt in prompts)
     size = len(prompts) * width * sites.d_model * forward.model.dtype.itemsize
-    device = forward.model.device if size * sites.n_layers <= STREAM_MEMORY else torch.device("cpu")
+    fits = size * len(blocks) <= STREAM_MEMORY[forward.model.device.type == "cuda"]
+    layers = range(len(blocks)) if fits else [layer]
 
     def work(indices: list[int]) -> Tensor:
         encoded = left_padded([prompts[index] for index in indices], forward.model.device)
-        with skip(blocks[layer:]), record_inputs([blocks[layer]]) as recorded:
+        with skip(blocks[layers[-1] :]), record_inputs([blocks[each] for each in layers]) as recorded:
             last_logits(forward.model, encoded)
-        stream = (recorded[0] * encoded.attention_mask.unsqueeze(-1)).to(device)
-        return torch.nn.functional.pad(stream, (0, 0, width - stream.shape[1], 0))
+        streams = torch.stack(recorded, dim=1) * encoded.attention_mask[:, None, :, None]
+        return torch.nn.functional.pad(streams, (0, 0, width - streams.shape[2], 0))
 
-    return forward.batches.run([forward.batches.load(len(prompt)) for prompt in prompts], work)
+    found = forward.batches.run([forward.batches.load(len(prompt)) for prompt in prompts], work)
+    return dict(zip(layers, found.unbind(dim=1), strict=True))

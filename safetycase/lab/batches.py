@@ -19,7 +19,7 @@ CPU_MEMORY = 256 * 2**20
 # A float32 copy of the logits, and float64 ones of two softmaxes, their logarithms and their product.
 BYTES_PER_LOGIT = 4 + 5 * 8
 # A batch ends before padding makes it this much larger than its tokens, once it is this large beside the largest allowed.
-MOST_PADDED = 1.1
+MOST_PADDED = 1.03
 WORTH_A_PASS = 1 / 6
 # A batch of answers is as wide as so many positions each would make it.
 GENERATED_POSITIONS = 8

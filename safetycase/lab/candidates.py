@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from safetycase.evidence.kinds.refusal_direction.selection import Rule, Selection, select
-from safetycase.lab.activations import residual_stream
+from safetycase.lab.activations import residual_streams
 from safetycase.lab.forward import Forward, Tokens
 from safetycase.lab.scores import kl_divergence, refusal_log_odds
 
@@ -101,7 +101,7 @@ class Scorer:
         real = vectors.norm(dim=-1) > 0
         if real.any():
             if layer not in self._streams:
-                self._streams[layer] = residual_stream(self.forward, self._all_harmless, layer)
+                self._streams.update(residual_streams(self.forward, self._all_harmless, layer))
             stream = self._streams[layer]
             rows = stream if len(self._rows) == len(stream) else stream[self._rows.to(stream.device)]
             added = self.forward.added(self.harmless, rows, vectors[real], layer, self._log_odds)
@@ -150,7 +150,8 @@ class Scorer:
         return refusal_log_odds(logits, self.refusal_tokens)
 
     def _divergence(self, logits: Tensor, prompt: Tensor) -> Tensor:
-        return kl_divergence(self.harmless_logits[prompt.to(self.harmless_logits.device)], logits)
+        used, place = torch.unique(prompt.to(self.harmless_logits.device), return_inverse=True)
+        return kl_divergence(self.harmless_logits[used], logits, place)
 
 
 def scorer(

@@ -1,4 +1,4 @@
-"""What an edit loads on harmless prompts: the shift of the first answer token, and the surprise at the model's own answer."""
+"""What an edit costs on harmless prompts: the shift of the first answer token, and the surprise at the model's own answer."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -42,7 +42,7 @@ def collateral(
         ).logits[:, :-1]
         first = width - said.attention_mask.sum(dim=1)  # padding is on the left: the answer begins here
         after_prompt = logits[torch.arange(len(indices), device=first.device), first].float()
-        kl = kl_divergence(unedited[torch.tensor(indices, device=unedited.device)], after_prompt).cpu()
+        kl = kl_divergence(unedited[torch.tensor(indices, device=unedited.device)], after_prompt, torch.arange(len(indices))).cpu()
         return torch.stack([kl, answer_cross_entropy(logits, said.input_ids, said.attention_mask)], dim=1)
 
     with edit:

@@ -1,8 +1,10 @@
 """Forward passes of many prompts under many edits of the residual stream, of which only the last logits are kept."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -17,10 +19,8 @@ Tokens = Int[Tensor, "pos"]
 Reduce = Callable[[Float[Tensor, "row vocab"], Int[Tensor, "row"]], Float[Tensor, "row ..."]]
 """What is kept of the logits of a batch, given also which prompt each row belongs to."""
 
-# A shorter prefix loads less than the pass that would compute it apart.
-SHORTEST_PREFIX = 8
-# So many rows must share a direction, or its prefix is not worth a pass of its own.
-ROWS_PER_PREFIX = 4
+# The fewest prompts that pay for a pass over their shared prefix alone.
+PROMPTS_PER_PREFIX = 8
 # Largest change of a log-probability that a shortcut may cause; half precision rounds in another order.
 SHORTCUT_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 HALF_PRECISION_TOLERANCE = 0.25
@@ -72,16 +72,24 @@ class Forward:
         self, prompts: Sequence[Tokens], bases: Float[Tensor, "direction k d_model"], reduce: Reduce
     ) -> Float[Tensor, "direction prompt ..."]:
         """The same with each orthonormal basis of k directions ablated at every writer to the residual stream."""
+        shared = self.prefix if len(prompts) >= PROMPTS_PER_PREFIX else 0
+        most = max(1, self.batches.positions // shared) if shared else len(bases)
+        if len(bases) > most:
+            return torch.cat([self.ablated(prompts, part, reduce) for part in torch.split(bases, most)])
         count = len(bases)
         bases = bases.to(self.model.device)
+        head = self._head(prompts[0][:shared], bases) if shared else None
 
         def work(indices: list[int]) -> Tensor:
             which = torch.tensor(indices)
-            prompt, direction = which // count, which % count
-            rows = [prompts[index] for index in prompt.tolist()]
-            return reduce(self._ablated_logits(rows, bases, direction.to(bases.device)), prompt)
+            prompt, direction = which // count, (which % count).to(bases.device)
+            rows = [prompts[index][shared:] for index in prompt.tolist()]
+            with self._ablated(bases[direction]), self._last_position_only():
+                if head is None:
+                    return reduce(last_logits(self.model, left_padded(rows, self.model.device)), prompt)
+                return reduce(self._after_head(rows, head, direction, shared), prompt)
 
-        loads = [self.batches.load(len(prompt)) for prompt in prompts for _ in range(count)]
+        loads = [self.batches.load(len(prompt) - shared) for prompt in prompts for _ in range(count)]
         kept = self.batches.run(loads, work)
         return kept.reshape(len(prompts), count, *kept.shape[1:]).transpose(0, 1)
 
@@ -96,7 +104,7 @@ class Forward:
     ) -> Float[Tensor, "direction prompt ..."]:
         """The same with each vector added to the input of block `layer` at every position.
 
-        `stream` is that input in an unedited pass, padded on the left (`activations.residual_stream`): what lies below
+        `stream` is that input in an unedited pass, padded on the left (`activations.residual_streams`): what lies below
         the layer is not computed again.
         """
         count = len(vectors)
@@ -117,35 +125,28 @@ class Forward:
         kept = self.batches.run(loads, work)
         return kept.reshape(len(prompts), count, *kept.shape[1:]).transpose(0, 1)
 
-    def _ablated_logits(
-        self, rows: Sequence[Tokens], bases: Float[Tensor, "direction k d_model"], which: Int[Tensor, "row"]
-    ) -> Float[Tensor, "row vocab"]:
-        used, place = torch.unique(which, return_inverse=True)
-        if self.prefix and len(rows) >= ROWS_PER_PREFIX * len(used):
-            return self._ablated_logits_after_prefix(rows, bases[used], place)
-        with self._ablated(bases[which]), self._last_position_only():
-            return last_logits(self.model, left_padded(rows, self.model.device))
-
-    def _ablated_logits_after_prefix(
-        self, rows: Sequence[Tokens], bases: Float[Tensor, "direction k d_model"], which: Int[Tensor, "row"]
-    ) -> Float[Tensor, "row vocab"]:
-        """The shared prefix once per direction, then the rest of every row on the prefix's keys and values."""
-        device = self.model.device
-        head = rows[0][: self.prefix].to(device).expand(len(bases), -1)
+    def _head(self, tokens: Tokens, bases: Float[Tensor, "direction k d_model"]) -> Any:
+        """Keys and values of the shared prefix under the ablation of each basis."""
+        ids = tokens.to(self.model.device).expand(len(bases), -1)
         with self._ablated(bases):
-            cache = self.model.module(input_ids=head, use_cache=True, logits_to_keep=1).past_key_values
+            return self.model.module(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+
+    def _after_head(
+        self, rows: Sequence[Tokens], head: Any, which: Int[Tensor, "row"], shared: int
+    ) -> Float[Tensor, "row vocab"]:
+        """The rest of every row, on the keys and values of its own prefix."""
+        cache = copy.deepcopy(head)
         cache.batch_select_indices(which)
-        rest = left_padded([row[self.prefix :] for row in rows], device)
-        seen = torch.ones(len(rows), self.prefix, dtype=torch.long, device=device)
-        with self._ablated(bases[which]), self._last_position_only():
-            output = self.model.module(
-                input_ids=rest.input_ids,
-                attention_mask=torch.cat([seen, rest.attention_mask], dim=1),
-                position_ids=rest.position_ids + self.prefix,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+        rest = left_padded(rows, self.model.device)
+        seen = rest.attention_mask.new_ones(len(rows), shared)
+        output = self.model.module(
+            input_ids=rest.input_ids,
+            attention_mask=torch.cat([seen, rest.attention_mask], dim=1),
+            position_ids=rest.position_ids + shared,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
@@ -172,7 +173,7 @@ def forward_for(model: LoadedModel, batches: Batches, prompts: Sequence[Tokens])
     """
     plain = Forward(model, batches)
     by_length = sorted(prompts, key=len)
-    sample = [by_length[0], by_length[len(by_length) // 2], by_length[-1], *by_length[-2:]]
+    sample = [by_length[0], by_length[len(by_length) // 2], *[by_length[-1]] * (PROMPTS_PER_PREFIX - 2)]
     directions = torch.randn(1, 1, model.sites.d_model, generator=torch.Generator().manual_seed(0))
     bases = directions / directions.norm()
     expected = plain.ablated(sample, bases, _log_probabilities)
@@ -189,7 +190,7 @@ def forward_for(model: LoadedModel, batches: Batches, prompts: Sequence[Tokens])
     if holds(shorter):
         forward = shorter
     prefix = min(_common_prefix(prompts), len(by_length[0]) - 1)
-    if prefix >= SHORTEST_PREFIX and holds(replace(forward, prefix=prefix)):
+    if prefix and holds(replace(forward, prefix=prefix)):
         forward = replace(forward, prefix=prefix)
     return forward
 

@@ -18,11 +18,17 @@ def refusal_log_odds(
 
 
 def kl_divergence(
-    reference: Float[Tensor, "row vocab"], logits: Float[Tensor, "row vocab"]
+    reference: Float[Tensor, "prompt vocab"], logits: Float[Tensor, "row vocab"], prompt: Int[Tensor, "row"]
 ) -> Float[Tensor, "row"]:
-    """sum p (log(p + 1e-6) - log(q + 1e-6)), p of the reference, q of the logits (Arditi et al. 2024, their code)."""
-    p, q = _wide(reference).softmax(dim=-1), _wide(logits).softmax(dim=-1)
-    return (p * ((p + KL_EPSILON).log() - (q + KL_EPSILON).log())).sum(dim=-1)
+    """sum p (log(p + 1e-6) - log(q + 1e-6)), p of each row's prompt, q of the row (Arditi et al. 2024, their code).
+
+    The sum of p log(p + 1e-6) is had once per prompt, however many rows share it.
+    """
+    p = _wide(reference).softmax(dim=-1)
+    prompt = prompt.to(p.device)
+    own = (p * (p + KL_EPSILON).log()).sum(dim=-1)
+    cross = (p[prompt] * (_wide(logits).softmax(dim=-1) + KL_EPSILON).log()).sum(dim=-1)
+    return own[prompt] - cross
 
 
 def answer_cross_entropy(

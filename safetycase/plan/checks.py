@@ -3,6 +3,7 @@
 from collections import Counter
 
 from safetycase import resources
+from safetycase.case.claims import Criterion
 from safetycase.errors import PlanError, nearest
 from safetycase.evidence import imports, kinds
 from safetycase.plan.plan import Plan
@@ -45,6 +46,19 @@ def check_claims(plan: Plan) -> None:
             if asked not in valid:
                 where = plan.located.where((*at, "estimate"))
                 raise PlanError(f"{where}: claims.{name}: step {criterion.step!r} has no estimate {asked!r}; {nearest(asked, valid)}")
+            _check_bound(plan, at, criterion)
+
+
+def _check_bound(plan: Plan, at: tuple[str | int, ...], criterion: Criterion) -> None:
+    """A share lies between 0 and 1, a change of one between -1 and 1: 90 % is 0.9."""
+    words = criterion.estimate.split(".")[0].split("_")
+    if not {"rate", "share", "auroc", "sensitivity", "specificity"} & set(words):
+        return
+    lowest = -1 if "change" in words else 0
+    for key, bound in (("at_least", criterion.at_least), ("at_most", criterion.at_most)):
+        if bound is not None and not lowest <= bound <= 1:
+            where = plan.located.where((*at, key))
+            raise PlanError(f"{where}: claims.{at[1]}: {key}: found {bound:g}; {criterion.estimate} lies between {lowest} and 1")
 
 
 def check_dossiers(plan: Plan) -> None:
@@ -94,7 +108,8 @@ def _check_overlap(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
             first = seen.setdefault(normalise(prompt.text), population)
             if first != population:
                 where = plan.located.where(("prompts", prompts.id))
-                raise PlanError(f"{where}: prompts.{prompts.id}: {prompt.text[:60]!r} is also among the {first} prompts of step {step!r}")
+                which = f"the prompt with item id {prompt.id[:12]}"
+                raise PlanError(f"{where}: prompts.{prompts.id}: {which} is also among the {first} prompts of step {step!r}")
 
 
 def _nearest_set(plan: Plan, set_id: str) -> str:

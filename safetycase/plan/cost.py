@@ -11,11 +11,11 @@ from safetycase.plan.questions import ResolvedModel, read_config, recall
 from safetycase.plan.reading import find_answers, resolve_for_reading
 from safetycase.sources.model_files import model_files
 
-OPERATIONS_PER_SECOND = {"cpu": 2e10, "cuda": 1.5e14}
+OPERATIONS_PER_SECOND = {"cpu": 1e11, "cuda": 1.5e14}
 """Multiply-adds counted as two; what a small CPU and one large GPU get through on short prompts, not their peak."""
 TOKENS_PER_PROMPT = 30
 POSITIONS = 5
-SECONDS_PER_PASS = {"cpu": 1.5e-4, "cuda": 1e-4}
+SECONDS_PER_PASS = {"cpu": 2e-5, "cuda": 1e-5}
 """Least cost of a forward pass per layer and prompt, which decides for tiny models."""
 
 

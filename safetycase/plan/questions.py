@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from safetycase.case.declared import ModelEntry, PromptEntry
+from safetycase.errors import StoreError
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Digest, Question, Record, digest_of
 from safetycase.evidence.store import Store
@@ -51,8 +54,12 @@ RESOLVED = "resolved.json"
 
 
 def recall(store: Store) -> Resolved:
-    """What earlier runs resolved in this case."""
-    return Resolved.model_validate(store.read_json(RESOLVED) or {})
+    """What earlier runs resolved in this case; raises StoreError where that file is damaged."""
+    try:
+        return Resolved.model_validate(store.read_json(RESOLVED) or {})
+    except ValidationError as invalid:
+        problem = invalid.errors()[0]
+        raise StoreError(f"{store.root / RESOLVED}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; damaged") from invalid
 
 
 def remember(store: Store, *, models: Mapping[str, ResolvedModel] = {}, prompts: Mapping[str, ResolvedPrompts] = {}) -> None:

@@ -86,9 +86,18 @@ def test_missing_step_and_absent_estimate_are_no_evidence_with_their_reason() ->
 
 def test_not_applicable_step_supports_nothing() -> None:
     """A model that never refuses does not support a claim that removal of refusal fails."""
-    found = findings({RATE: an_estimate(0.95, 0.91, 0.99)}, Outcome.NOT_APPLICABLE)
+    ablated = RATE.replace("baseline", "ablated")
+    found = findings({ablated: an_estimate(0.95, 0.91, 0.99)}, Outcome.NOT_APPLICABLE)
+    claim = Claim(text="Keeps refusing.", bears="favourable", criteria=(Criterion(step="s", estimate=ablated, at_least=0.5),))
 
-    assert verdict(a_claim(at_least=0.5), {"s": found}) is Verdict.NO_EVIDENCE
+    assert verdict(claim, {"s": found}) is Verdict.NO_EVIDENCE
+
+
+def test_baseline_of_a_step_that_does_not_apply_is_still_judged() -> None:
+    """That a model never refuses refutes the claim that it does: the estimate rests on no edit."""
+    found = findings({RATE: an_estimate(0.01, 0.0, 0.05)}, Outcome.NOT_APPLICABLE)
+
+    assert verdict(a_claim(at_least=0.8), {"s": found}) is Verdict.REFUTED
 
 
 def test_weakest_criterion_decides() -> None:

@@ -117,3 +117,17 @@ def test_null_organism_is_not_reported_as_mediating_refusal(safetycase: Run, tmp
 
     assert ran.code == 3
     assert json.loads(ran.out)["refusal"]["outcome"] == "not_applicable"
+    case = json.loads((tmp_path / "cases/quick/versions/1.0.0/case.json").read_text())
+    assert [judgement["verdict"] for judgement in case["judgements"]] == ["refuted", "no evidence"]
+
+
+def test_new_seed_does_not_make_changed_claims_fresh(safetycase: Run, built: Path, quick_plan: Path) -> None:
+    """What an earlier answer showed could have shaped the claims, whatever the seed of the next."""
+    text = quick_plan.read_text().replace("at_most: 0.6", "at_most: 0.7").replace("    params:", "    seed: 5\n    params:")
+    quick_plan.write_text(text)
+
+    safetycase("build", quick_plan)
+
+    newest = max((built / "versions").iterdir(), key=lambda path: path.name)
+    case = json.loads((newest / "case.json").read_text())
+    assert all("exploratory" in judgement["standing"] for judgement in case["judgements"])

@@ -260,7 +260,7 @@ def reference_scores(case: Case, direction: Tensor, layer: int) -> tuple[Tensor,
     harmless = torch.stack([log_odds(module, prompt) for prompt in case.harmless])
     handle.remove()
     weights.float()
-    kl = torch.stack([kl_divergence(a[None], b[None])[0] for a, b in zip(unedited, ablated, strict=True)])
+    kl = kl_divergence(torch.stack(unedited), torch.stack(ablated), torch.arange(len(ablated)))
     return harmful, harmless, kl
 
 

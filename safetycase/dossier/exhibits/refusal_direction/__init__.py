@@ -41,7 +41,7 @@ def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -
         "categories_0": why_no_rate(found, "harmful", "baseline"),
         "fragility": why_absent(f"refusal_rate.harmful.ablated-2@{judge}", found),
         "candidates": "no candidate was scored",
-        "tokens": "no refusal token was found or declared",
+        "tokens": "the run does not say" if found.imported else "no refusal token was found or declared",
         "estimates": "nothing could be estimated",
         "judges": why_absent(f"judge_kappa.all.baseline@{judge}", found),
         "samples": "no answer was generated",

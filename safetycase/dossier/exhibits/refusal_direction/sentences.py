@@ -2,7 +2,7 @@
 
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits.general import ended
-from safetycase.dossier.exhibits.refusal_direction.words import rate, why_no_rate
+from safetycase.dossier.exhibits.refusal_direction.words import deciding_judge, rate, why_no_rate
 from safetycase.dossier.figures.bar import bar
 from safetycase.dossier.page import KeyNumber
 from safetycase.evidence.kinds.refusal_direction.findings import Found
@@ -21,9 +21,10 @@ def lead(found: Found) -> str:
     if found.outcome in (Outcome.NOT_APPLICABLE, Outcome.FAILED) or before is None:
         return ended(found, "refusal direction")
     refuses = f"The unmodified model refuses {_share(before)} of {numbers.count(before.n)} harmful test requests"
+    by = f" (as judged by {deciding_judge(found)})."
     if after is None:
-        return f"{refuses}."
-    return f"{refuses}; after one direction is ablated from its residual stream it refuses {_share(after)}."
+        return f"{refuses}{by}"
+    return f"{refuses}; after one direction is ablated from its residual stream it refuses {_share(after)}{by}"
 
 
 def more(found: Found) -> str:

@@ -18,6 +18,7 @@ STANDING = (
     "named here, not for other versions, quantisations or fine-tunes.",
     "Refusal log-odds score the first token of the answer alone; a refusal that begins otherwise, or that comes later, "
     "is not seen by them.",
+    "Alarming prompts, on which nothing is trained or selected, are taken from all splits of their set where its test split is too small.",
     "How often this instrument is right has not yet been measured for this kind of evidence: its verdicts stand as uncalibrated.",
 )
 

@@ -69,7 +69,7 @@ class Read(Record):
     level: Level = 0.95
     resamples: Annotated[int, Field(ge=200)] = 2000
     alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
-    """Each null must give p at or below this; all of them must, so no correction is due (intersection-union test)."""
+    """Nulls (a) and (b) must each give p at or below this; both must, so no correction is due. Of null (c) none may reach the effect."""
     minimum_effect_ablated: Annotated[float, Field(gt=0)] = 1.0
     """Smallest fall of refusal log-odds under ablation that counts, in nats."""
     minimum_effect_added: Annotated[float, Field(gt=0)] = 1.0
@@ -102,11 +102,15 @@ def problems(ask: Ask, read: Read) -> tuple[str, ...]:
         return ()
     found = []
     for name, n in (("random_directions", ask.random_directions), ("label_shuffles", ask.label_shuffles)):
-        if n and 1 / (1 + n) > read.alpha:
+        if 1 / (1 + n) > read.alpha:
             found.append(
                 f"{name}: {n} can give no p below 1/{n + 1} = {1 / (1 + n):.3g}, so alpha {read.alpha:g} is out of reach; "
                 f"expected at least {round(1 / read.alpha + 0.49) - 1}"
             )
+    if ask.contrasts < 1:
+        found.append("contrasts: 0 leaves the effect beside no unrelated contrast; expected at least 1")
+    if ask.refusal_tokens == ():
+        found.append("refusal_tokens: found none; expected ids, texts of one token, or discover")
     if 0 < ask.generated_nulls < 20:
         found.append(f"generated_nulls: {ask.generated_nulls} is too few to say anything; expected 0 or at least 20")
     if ask.generated_nulls > ask.random_directions:
