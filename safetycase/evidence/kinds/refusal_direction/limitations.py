@@ -14,7 +14,7 @@ STANDING = (
     "(Wollschläger et al. 2025, arXiv 2502.17420), and categories of refusal have directions of their own "
     "(arXiv 2602.02132).",
     "A removal that works is one sufficient route for somebody with access to the weights; it says nothing of attacks through prompts.",
-    "Results vary by layer, chat template, data set and judge; they hold for the digest, precision, template and prompts "
+    "Results vary by layer, chat template, data set and judge; they hold for the weights, precision, template and prompts "
     "named here, not for other versions, quantisations or fine-tunes.",
     "Refusal log-odds score the first token of the answer alone; a refusal that begins otherwise, or that comes later, "
     "is not seen by them.",
