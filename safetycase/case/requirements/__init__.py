@@ -1,0 +1,1 @@
+"""What the law asks and what the evidence answers: requirement packs, and their coverage by a case."""
