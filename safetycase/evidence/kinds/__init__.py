@@ -5,11 +5,24 @@ import importlib.metadata
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from safetycase.errors import PlanError, nearest
 from safetycase.evidence.record import Findings, Record
 from safetycase.evidence.tables import Tables, TableSpec
+
+
+class ItemValue(NamedTuple):
+    """What one prompt contributes to a mean or a rate."""
+
+    value: float
+    """In the unit of the estimate; 0 or 1 for a rate."""
+    family: str
+    """Template that the prompt was written from: the cluster."""
+
+
+ByItem = Mapping[str, Mapping[str, ItemValue]]
+"""Estimate to item id to what the item contributes."""
 
 
 class Kind(Protocol):
@@ -60,6 +73,9 @@ class Kind(Protocol):
 
     def derive(self, tables: Tables, read: Any) -> Findings:
         """Findings from observations: pure, torch-free, deterministic."""
+
+    def by_item(self, tables: Tables, read: Any) -> ByItem:
+        """What every prompt contributes to the estimates that are means or rates over prompts, so that two versions can be paired."""
 
 
 @cache

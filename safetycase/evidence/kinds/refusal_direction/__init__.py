@@ -3,6 +3,7 @@
 Arditi et al. 2024 ("Refusal in language models is mediated by a single direction"), with intervals, nulls and what the original lacks.
 """
 
+from safetycase.evidence.kinds.refusal_direction.by_item import by_item
 from safetycase.evidence.kinds.refusal_direction.derive import DERIVE_VERSION, derive
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.kinds.refusal_direction.names import estimate_names
@@ -20,6 +21,7 @@ __all__ = [
     "Ask",
     "Found",
     "Read",
+    "by_item",
     "derive",
     "estimate_names",
     "forward_passes",
