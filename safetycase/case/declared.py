@@ -60,6 +60,20 @@ class Engagement(Record):
     access_given: tuple[str, ...] = ()
     access_refused: tuple[str, ...] = ()
     artefact: Artefact = Artefact()
+    funding: str = ""
+    """Who pays for the evaluation."""
+    conflicts_of_interest: str = ""
+    publication_control: str = ""
+    """Who could delay, change or stop publication."""
+    assertions_relied_on: tuple[str, ...] = ()
+    """What the developer said and the evaluator took as given."""
+    redactions: tuple[str, ...] = ()
+    """What was left out of the documents, and why."""
+    effort: str = ""
+    """Days, compute and people that the evaluation had."""
+    retain_until: datetime.date | None = None
+    expires: datetime.date | None = None
+    """After this day no verdict of the case stands unqualified."""
 
 
 class ModelEntry(Record):
@@ -112,6 +126,8 @@ class DossierEntry(Record):
     formats: tuple[Literal["html", "pdf"], ...] = ("html", "pdf")
     profile: Literal["public", "restricted"] = "public"
     """Public renderings carry no generated texts; a restricted one holds the random samples."""
+    audience: Literal["ai-office", "national-authority", "downstream-provider"] | None = None
+    """For whom: facts that an instrument addresses to others are withheld; everyone's facts without it."""
 
 
 class Declared(Record):
@@ -126,3 +142,7 @@ class Declared(Record):
     steps: dict[Slug, StepEntry]
     claims: dict[Slug, Claim] = {}
     dossiers: tuple[DossierEntry, ...] = (DossierEntry(type="evidence-report"),)
+    attestations: str | None = None
+    """File of attested facts, beside the plan; otherwise `attestations.yaml` where there is one."""
+    arguments: tuple[str, ...] = ("refusal-under-weight-access",)
+    """Argument patterns by name, or files beside the plan."""

@@ -4,6 +4,9 @@ from typing import Literal
 
 from safetycase.case.claims import Judgement
 from safetycase.case.declared import CaseInfo, Engagement, Provider
+from safetycase.case.register import RegisteredFinding
+from safetycase.case.requirements.covered import PackUse, RequirementStatus
+from safetycase.case.reviews import ReviewedClaim
 from safetycase.evidence.record import Circumstances, Digest, Imported, Outcome, Record
 
 
@@ -25,6 +28,8 @@ class JudgedModel(Record):
     """tokenizer, declared or none."""
     planted: str | None = None
     """For organisms: what is true of it by construction."""
+    facts: dict[str, str] = {}
+    """`config.…` and `card.…`: what the model's own files say of it, unverified."""
 
 
 class PromptSetFacts(Record):
@@ -103,6 +108,12 @@ class JudgedCase(Record):
     """Distinct plans that have been run in this case."""
     attempts: tuple[Attempt, ...]
     warnings: tuple[StandingWarning, ...]
+    packs: tuple[PackUse, ...] = ()
+    requirements: tuple[RequirementStatus, ...] = ()
+    reviews: tuple[ReviewedClaim, ...] = ()
+    findings_register: tuple[RegisteredFinding, ...] = ()
+    attestations_sha256: str = ""
+    """Of the file of attested facts; empty where there is none."""
 
     @property
     def adverse(self) -> bool:

@@ -4,10 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from safetycase.case import attempts as log
+from safetycase.case import register as registering
 from safetycase.case.claims import UNEDITED, Criterion, Judgement, Standing, condition, judge
 from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
-from safetycase.case.warnings import standing_warnings
+from safetycase.case.paperwork import Paperwork
+from safetycase.case.recorded import recorded_facts
+from safetycase.case.register import Finding, RegisteredFinding
+from safetycase.case.requirements.coverage import Answers, coverage, packs_used
+from safetycase.case.reviews import ReviewedClaim, evidence_digest, reviewed
+from safetycase.case.warnings import case_facts, standing_warnings
 from safetycase.evidence import kinds, stats
 from safetycase.evidence.derivation import derive
 from safetycase.evidence.record import Findings, Observation, Outcome, Record
@@ -41,6 +47,7 @@ class Judged:
     observations: Mapping[str, Observation]
     made: str
     """When the newest evidence was complete, ISO 8601 UTC; empty without any."""
+    paperwork: Paperwork
 
     def bound(self, store: Store, plan: bytes) -> dict[str, bytes]:
         """What a version binds together, as files: the plan, the judged case, its findings and the observations behind them."""
@@ -51,13 +58,21 @@ class Judged:
             for asked, tables in ((o.question, store.annotations(o.question.kind, o.question.key)) for o in self.observations.values())
             if tables
         }
-        return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen, **people}
+        kept = {**dict(self.paperwork.files), **self.register_file()}
+        return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen, **people, **kept}
+
+    def register_file(self) -> dict[str, bytes]:
+        """The register of findings with those that this judging opened, by file name; nothing where it opened none."""
+        new: list[Finding] = [each.finding for each in self.case.findings_register if each.new]
+        before = dict(self.paperwork.files).get(registering.FILE, b"").decode()
+        return {registering.FILE: registering.appended(before, new).encode()} if new else {}
 
 
 def judge_case(
     declared: Declared,
     asked: Mapping[str, Asked],
     store: Store,
+    paperwork: Paperwork,
     *,
     prompt_sets: tuple[PromptSetFacts, ...],
     plan_digest: str,
@@ -69,10 +84,13 @@ def judge_case(
     shown = {step: derive(store, a.observation, a.read) for step, a in asked.items() if a.observation}
     strict = {step: derive(store, a.observation, a.read, level=level) for step, a in asked.items() if a.observation}
     standing = _Standing(asked, strict, store, declaration)
-    judgements = tuple(judge(name, claim, strict, standing, TOLERANCE) for name, claim in declared.claims.items())
+    reviews = reviewed(paperwork.reviews, declared.claims, strict)
+    judged = (judge(name, claim, strict, standing, TOLERANCE) for name, claim in declared.claims.items())
+    judgements = tuple(_aged(each, reviews, expired=_expired(declared, paperwork)) for each in judged)
     steps = tuple(_step(name, declared, asked[name], shown, strict, store) for name in declared.steps)
     models = _models(asked)
     demo = any(model.planted is not None and "subject" in model.roles for model in models)
+    register = _register(declared, judgements, strict, paperwork)
     case = JudgedCase(
         tool_version=tool_version,
         case=declared.case,
@@ -89,10 +107,51 @@ def judge_case(
         plan_declared=log.first_seen(store, plan_digest),
         plans_seen=log.plans_seen(store),
         attempts=log.attempts(store, {a.key for a in asked.values() if a.key}),
-        warnings=standing_warnings(_warning_ids(declared, judgements, shown, demo=demo), declared),
+        warnings=standing_warnings(_warning_ids(declared, judgements, shown, demo=demo), case_facts(declared)),
+        packs=packs_used(paperwork.packs, paperwork.as_of),
+        reviews=reviews,
+        findings_register=register,
+        attestations_sha256=paperwork.attestations.sha256,
     )
+    case = _answered(case, declared, shown, standing, paperwork)
     made = max((log.answered_at(store, a.key) for a in asked.values() if a.key), default="")
-    return Judged(case, shown, strict, {step: a.observation for step, a in asked.items() if a.observation}, made)
+    observations = {step: a.observation for step, a in asked.items() if a.observation}
+    return Judged(case, shown, strict, observations, made, paperwork)
+
+
+def _answered(
+    case: JudgedCase, declared: Declared, shown: Mapping[str, Findings], standing: "_Standing", paperwork: Paperwork
+) -> JudgedCase:
+    """The case beside what the law asks."""
+    recorded, prefills = recorded_facts(case)
+    answers = Answers(
+        role=declared.provider.role,
+        findings=shown,
+        declared_before=standing.declared_before,
+        attestations=paperwork.attestations,
+        recorded=recorded,
+        prefills=prefills,
+        as_of=paperwork.as_of,
+    )
+    return case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
+
+
+def _register(
+    declared: Declared, judgements: tuple[Judgement, ...], strict: Mapping[str, Findings], paperwork: Paperwork
+) -> tuple[RegisteredFinding, ...]:
+    evidence = {name: evidence_digest(claim, strict) for name, claim in declared.claims.items()}
+    return registering.register(paperwork.register, judgements, evidence, paperwork.as_of)
+
+
+def _expired(declared: Declared, paperwork: Paperwork) -> bool:
+    return declared.engagement.expires is not None and declared.engagement.expires < paperwork.as_of
+
+
+def _aged(judgement: Judgement, reviews: tuple[ReviewedClaim, ...], *, expired: bool) -> Judgement:
+    """The judgement with what time and change did to its standing."""
+    suspect = any(each.claim == judgement.id and each.suspect for each in reviews)
+    added = {*([Standing.SUSPECT] if suspect else ()), *([Standing.EXPIRED] if expired and judgement.criteria else ())}
+    return judgement.model_copy(update={"standing": tuple(sorted({*judgement.standing, *added}))})
 
 
 def _models(asked: Mapping[str, Asked]) -> tuple[JudgedModel, ...]:
@@ -118,12 +177,16 @@ class _Standing:
         yield Standing.UNCALIBRATED
         if found.imported is not None:
             yield Standing.IMPORTED
-        observation = self.asked[criterion.step].observation
-        if observation is None or not log.declared_before(self.store, observation.question, self.declaration):
+        if not self.declared_before(criterion.step):
             yield Standing.EXPLORATORY
         undecided = found.outcome is not Outcome.CONCLUSIVE and condition(criterion.estimate) != UNEDITED
         if undecided or not _agrees_with_a_person(criterion.estimate, found):
             yield Standing.INDICATIVE
+
+    def declared_before(self, step: str) -> bool:
+        """Whether claims and reading were declared before this step's evidence was seen."""
+        observation = self.asked[step].observation
+        return observation is not None and log.declared_before(self.store, observation.question, self.declaration)
 
 
 def _agrees_with_a_person(name: str, found: Findings) -> bool:
@@ -171,5 +234,9 @@ def _warning_ids(declared: Declared, judgements: tuple[Judgement, ...], found: M
         yield "W09"
     if any(estimate.clusters < 20 for each in found.values() for estimate in each.estimates.values()):
         yield "W10"
+    if any({Standing.SUSPECT, Standing.EXPIRED} & {*judgement.standing} for judgement in judgements):
+        yield "W12"
+    if declared.engagement.redactions:
+        yield "W13"
     if demo:
         yield "W16"

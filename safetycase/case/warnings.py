@@ -1,6 +1,6 @@
 """Standing warnings: stable ids, texts kept as data, printed whether or not anyone likes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -8,20 +8,25 @@ import yaml
 
 from safetycase import resources
 from safetycase.case.declared import Declared
-from safetycase.case.judged import StandingWarning
+from safetycase.case.judged import JudgedCase, StandingWarning
 
 
-def standing_warnings(ids: Iterable[str], declared: Declared) -> tuple[StandingWarning, ...]:
-    """The warnings of these ids, each once, by id, with the facts of the case filled in."""
-    facts = {
-        "independence": declared.engagement.independence.replace("-", " "),
-        "evaluator": declared.engagement.evaluator,
-        "role": declared.provider.role,
-    }
+def standing_warnings(ids: Iterable[str], facts: Mapping[str, str]) -> tuple[StandingWarning, ...]:
+    """The warnings of these ids, each once, by id, with facts filled in for the placeholders of their texts."""
     return tuple(StandingWarning(id=each, text=_filled(_texts()[each], facts)) for each in sorted(set(ids)))
 
 
-def _filled(text: str, facts: dict[str, str]) -> str:
+def case_facts(case: Declared | JudgedCase) -> dict[str, str]:
+    """What the warnings of any document of a case may name."""
+    return {
+        "independence": case.engagement.independence.replace("-", " "),
+        "evaluator": case.engagement.evaluator,
+        "role": case.provider.role,
+        "redactions": "; ".join(case.engagement.redactions) or "none declared",
+    }
+
+
+def _filled(text: str, facts: Mapping[str, str]) -> str:
     for name, value in facts.items():
         text = text.replace("{" + name + "}", value)
     return text

@@ -15,6 +15,7 @@ from safetycase.evidence.store import Store
 from safetycase.plan.loading import local_folder
 from safetycase.plan.plan import Plan
 from safetycase.sources.digests import model_digest, weights_digest
+from safetycase.sources.model_facts import model_facts
 from safetycase.sources.model_files import model_files
 from safetycase.sources.organisms import organism
 from safetycase.sources.prompts import SPLITS, PromptSet
@@ -32,6 +33,8 @@ class ResolvedModel(Record):
     architecture: str
     n_parameters: int | None
     planted: str | None = None
+    facts: dict[str, str] = {}
+    """What its own files say of it besides, unverified."""
 
 
 class ResolvedPrompts(Record):
@@ -143,6 +146,7 @@ def resolve_local_model(entry: ModelEntry, base: Path, *, dtype: str, device_cla
         architecture=str((read_config(files.config).get("architectures") or ["unknown"])[0]),
         n_parameters=count_parameters(files.weights),
         planted=organism(name).planted if name else None,
+        facts=model_facts(folder),
     )
 
 

@@ -7,6 +7,7 @@ import safetycase
 from safetycase.case.attempts import answered_at
 from safetycase.case.judged import JudgedModel, PromptSetFacts
 from safetycase.case.judging import Asked, Judged, judge_case
+from safetycase.case.paperwork import load_paperwork
 from safetycase.errors import ModelError, PlanError
 from safetycase.evidence.record import Observation
 from safetycase.evidence.store import Store
@@ -22,6 +23,7 @@ from safetycase.plan.questions import (
     recall,
     resolve_local_model,
 )
+from safetycase.resources import Templates, bundled
 
 
 def open_case(path: Path, out: Path | None) -> tuple[Plan, Store]:
@@ -35,14 +37,15 @@ def open_case(path: Path, out: Path | None) -> tuple[Plan, Store]:
     return plan, Store(out or plan.default_case)
 
 
-def judge_plan(plan: Plan, store: Store) -> Judged:
-    """Judge what the case holds of a plan."""
+def judge_plan(plan: Plan, store: Store, templates: Templates | None = None) -> Judged:
+    """Judge what the case holds of a plan, beside what people keep with it."""
     known = recall(store)
     asked = find_answers(plan, store, known)
     return judge_case(
         plan.declared,
         asked,
         store,
+        load_paperwork(plan.declared, plan.base, store.root, templates or bundled()),
         prompt_sets=_prompt_facts(plan, known),
         plan_digest=plan.digest,
         declaration=plan.declaration,
@@ -117,6 +120,7 @@ def _judged_model(plan: Plan, model_id: str, role: str, model: ResolvedModel) ->
         dtype=model.dtype,
         template="declared in the plan" if entry.template else "of the tokenizer",
         planted=model.planted,
+        facts=model.facts,
     )
 
 

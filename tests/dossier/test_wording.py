@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from safetycase import resources
-from safetycase.dossier.wording import forbidden
+from safetycase.case.wording import forbidden
 from tests.dossier.cases import STORIES
 
 TEMPLATES = resources.directory("templates")

@@ -1,0 +1,41 @@
+"""What the tool itself read or recorded of a model, by the names that slots of requirement packs give it."""
+
+from safetycase.case.judged import JudgedCase, JudgedModel
+
+
+def recorded_facts(case: JudgedCase) -> tuple[dict[str, str], dict[str, str]]:
+    """Facts that the tool read or recorded, and what the model's own files say unverified; empty texts are left out."""
+    model = next((each for each in case.models if "subject" in each.roles), None)
+    found = {**(_of_model(model) if model else {}), **_of_runs(case)}
+    return {name: text for name, text in found.items() if text}, dict(model.facts) if model else {}
+
+
+def _of_model(model: JudgedModel) -> dict[str, str]:
+    if model.weights_sha256 is None:
+        return {}
+    layers = model.facts.get("config.layers", "")
+    size = f"{model.n_parameters:,} parameters" if model.n_parameters is not None else ""
+    causal = model.architecture.endswith(("ForCausalLM", "LMHeadModel"))
+    return {
+        "architecture": f"{model.architecture}{f', {layers} layers' if layers else ''}{f', {size}' if size else ''}",
+        "parameters": size,
+        "weights_digest": f"sha256 {model.weights_sha256}",
+        "number_format": model.dtype,
+        "context_window": model.facts.get("config.context_window", ""),
+        "modalities": "text in, text out (read from the architecture, a causal language model)" if causal else "",
+    }
+
+
+def _of_runs(case: JudgedCase) -> dict[str, str]:
+    made = [step.circumstances for step in case.steps if step.circumstances is not None]
+    packages = sorted({f"{name} {version}" for each in made for name, version in each.packages.items()})
+    devices = sorted({f"{each.device_name}, {each.threads} threads" for each in made})
+    answered = [step for step in case.steps if step.findings_sha256]
+    reports = "; ".join(f"step {step.id}: sha256 {step.findings_sha256}" for step in answered)
+    return {
+        "software": f"of the analysis: {', '.join(packages)}, safetycase {case.tool_version}" if made else "",
+        "hardware": f"of the analysis: {'; '.join(devices)}" if made else "",
+        "plan_digest": f"plan sha256 {case.plan_digest}, first run {case.plan_declared}" if case.plan_declared else "",
+        "test_reports": f"findings as sealed: {reports}" if reports else "",
+        "versions": f"plan sha256 {case.plan_digest}; {len(case.attempts)} attempts recorded in this case" if case.attempts else "",
+    }
