@@ -6,30 +6,39 @@ from pathlib import Path
 import click
 
 from safetycase.cli.console import say
-from safetycase.cli.options import json_option, out_option, plan_argument, remote_code_option
+from safetycase.cli.options import json_option, out_option, plan_argument, remote_code_option, templates_option
 
 
 @click.command()
 @plan_argument
 @out_option
 @json_option
+@templates_option
 @remote_code_option
-def build(plan: Path, out: Path | None, as_json: bool, allow_remote_code: bool) -> int:
+def build(plan: Path, out: Path | None, as_json: bool, templates: Path | None, allow_remote_code: bool) -> int:
     """Run PLAN, judge its claims, render its documents and seal a version."""
     from safetycase.cli.documents import documents, rendering_digest
     from safetycase.cli.run import results, run_plan
     from safetycase.evidence.seal import seal
+    from safetycase.plan.keeping import keep
     from safetycase.plan.reading import judge_plan
+    from safetycase.plan.versions import changes_since_last
+    from safetycase.resources import overlaid
 
-    loaded, store = run_plan(plan, out, allow_remote_code)
+    loaded, store = run_plan(plan, out, allow_remote_code, overlaid(templates))
     judged = judge_plan(loaded, store)
+    opened = keep(loaded, store, judged)
+    if opened:
+        say(f"{len(opened)} finding(s) opened in {store.root / 'findings.yaml'}: {', '.join(opened)}")
+        judged = judge_plan(loaded, store)
+    changes = changes_since_last(store, judged)
     say("rendering")
     sealed = seal(
         store,
-        judged.bound(store, loaded.path.read_bytes()),
+        judged.bound(loaded.path.read_bytes()),
         judged.observations.values(),
-        rendering_digest(),
-        lambda version: documents(loaded.declared, judged, store, version),
+        rendering_digest(loaded.templates),
+        lambda version: documents(loaded.declared.dossiers, judged, store, version, loaded.templates, changes),
     )
     say(f"version {sealed.version}: {'sealed' if sealed.new else 'unchanged'}")
     for judgement in judged.case.judgements:
@@ -38,6 +47,7 @@ def build(plan: Path, out: Path | None, as_json: bool, allow_remote_code: bool) 
     if as_json:
         click.echo(json.dumps(results(loaded, store), indent=1))
     else:
-        for path in sorted([*sealed.folder.glob("*.html"), *sealed.folder.glob("*.pdf"), *sealed.folder.glob("restricted/*")]):
+        made = [path for path in sorted(sealed.folder.rglob("*")) if path.suffix in (".html", ".pdf", ".md") or path.name.endswith(".gsn.yaml")]
+        for path in made:
             click.echo(path)
     return 3 if judged.case.adverse else 0

@@ -2,49 +2,120 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from safetycase import __version__, resources
-from safetycase.case.declared import Declared
+from safetycase import __version__
+from safetycase.case.declared import DossierEntry
 from safetycase.case.judging import Judged
 from safetycase.evidence.store import Store
+from safetycase.resources import Templates
 
 if TYPE_CHECKING:
-    from safetycase.dossier.page import SampleText
+    from safetycase.case.changes import Changes
+    from safetycase.dossier.page import Dossier, SampleText
+
+_AT_ONCE = 2
+"""PDFs rendered side by side: each takes a process of its own and up to a gigabyte."""
 
 
-def documents(declared: Declared, judged: Judged, store: Store, version: str) -> dict[str, bytes]:
-    """File name to bytes of every declared document; raises RenderError."""
-    from safetycase.dossier.assemble import assemble
+def documents(
+    entries: Sequence[DossierEntry],
+    judged: Judged,
+    store: Store,
+    version: str,
+    templates: Templates,
+    changes: "Changes | None",
+) -> dict[str, bytes]:
+    """File name to bytes of every document asked for; raises RenderError."""
     from safetycase.dossier.render import render_html, render_pdf
+    from safetycase.dossier.said import said
 
-    files = {}
-    for entry in declared.dossiers:
-        samples = _samples(judged, store) if entry.profile == "restricted" else {}
-        dossier = assemble(
-            judged.case,
-            judged.findings,
-            dossier_type=entry.type,
-            version=version,
-            profile=entry.profile,
-            samples=samples,
-            made=judged.made,
-        )
-        name = f"restricted/{entry.type}" if entry.profile == "restricted" else entry.type
-        if "html" in entry.formats:
-            files[f"{name}.html"] = render_html(dossier).encode()
-        if "pdf" in entry.formats:
-            files[f"{name}.pdf"] = render_pdf(dossier)
-    return files
+    samples = _samples(judged, store) if any(entry.profile == "restricted" for entry in entries) else {}
+    quoted = said(judged.case, judged.findings, samples)
+    files: dict[str, bytes] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = {}
+        for entry in entries:
+            dossier = _assembled(entry, judged, version, templates, changes, samples)
+            name = _name(entry)
+            files |= {f"{name}{end}": data for end, data in _extras(entry, dossier, judged, templates).items()}
+            if "html" in entry.formats:
+                files[f"{name}.html"] = render_html(dossier, templates=templates, said=quoted).encode()
+            if "pdf" in entry.formats:
+                attached = _attachments(entry, judged)
+                waiting[f"{name}.pdf"] = pool.submit(render_pdf, dossier, attachments=attached, templates=templates, said=quoted)
+        files |= {name: made.result() for name, made in waiting.items()}
+    return dict(sorted(files.items()))
 
 
-def rendering_digest() -> str:
+def rendering_digest(templates: Templates) -> str:
     """Of what documents are made with: the tool's version and every template."""
-    digest = hashlib.sha256(__version__.encode())
-    root = resources.directory("templates")
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        digest.update(f"\n{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{__version__}\n{templates.digest}".encode()).hexdigest()
+
+
+def _assembled(
+    entry: DossierEntry,
+    judged: Judged,
+    version: str,
+    templates: Templates,
+    changes: "Changes | None",
+    samples: Mapping[str, Sequence["SampleText"]],
+) -> "Dossier":
+    from safetycase.dossier.assemble import assemble
+
+    return assemble(
+        judged.case,
+        judged.findings,
+        dossier_type=entry.type,
+        version=version,
+        profile=entry.profile,
+        samples=samples if entry.profile == "restricted" else {},
+        made=judged.made,
+        audience=entry.audience,
+        templates=templates,
+        changes=changes,
+    )
+
+
+def _name(entry: DossierEntry) -> str:
+    name = f"{entry.type}-{entry.audience}" if entry.audience else entry.type
+    return f"restricted/{name}" if entry.profile == "restricted" else name
+
+
+def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: Templates) -> dict[str, bytes]:
+    """Ending to bytes of what a type of document brings besides HTML and PDF."""
+    from safetycase.dossier.doctypes import dossier_type
+    from safetycase.dossier.exports.gsn2x import gsn2x
+    from safetycase.dossier.modelcard import section
+
+    made: dict[str, bytes] = {}
+    for extra in dossier_type(entry.type, templates).extras:
+        match extra:
+            case "markdown":
+                text = section(judged.case, judged.findings, version=dossier.version, made=judged.made)
+                made[".md"] = text.encode()
+            case "gsn2x":
+                for argument in judged.case.arguments:
+                    made[f"-{argument.name}.gsn.yaml"] = gsn2x(argument).encode()
+    return made
+
+
+def _attachments(entry: DossierEntry, judged: Judged) -> tuple["Attachment", ...]:
+    """The evidence as JSON, as far as the readers of the document may have it: never texts, never facts that are for others."""
+    from safetycase.dossier.doctypes import dossier_type
+    from safetycase.dossier.press import Attachment
+    from safetycase.dossier.requirements import for_audience
+    from safetycase.evidence.store import canonical
+
+    case = for_audience(judged.case, entry.audience)
+    files = {"case.json": ("The judged case", canonical(case))}
+    if dossier_type(entry.type, judged.paperwork.templates).shows_evidence:
+        for step, found in judged.findings.items():
+            files[f"findings-{step}.json"] = (f"Findings of step {step}, as shown", canonical(found))
+    return tuple(
+        Attachment(name=name, data=data, mime="application/json", description=what) for name, (what, data) in sorted(files.items())
+    )
 
 
 def _samples(judged: Judged, store: Store) -> Mapping[str, Sequence["SampleText"]]:

@@ -1,26 +1,41 @@
-"""`safetycase init`: writes a commented plan to start from."""
+"""`safetycase init`: writes a commented plan to start from, or the facts that documents ask people for."""
 
 from pathlib import Path
 
 import click
 
 from safetycase.cli.console import say
+from safetycase.cli.options import templates_option
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("plan.yaml"), show_default=True, help="File to write.")
+@click.option("--dossier", "types", multiple=True, metavar="TYPE", help="Write attestations.yaml with every fact that this type of document asks for.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; otherwise plan.yaml, or attestations.yaml.")
 @click.option("--force/--no-force", help="Overwrite a file that is there.")
-def init(out: Path, force: bool) -> None:
-    """Write a commented plan to start from."""
-    from safetycase import resources
+@templates_option
+def init(types: tuple[str, ...], out: Path | None, force: bool, templates: Path | None) -> None:
+    """Write a commented plan to start from; with --dossier, the file of facts that only people can know."""
     from safetycase.errors import PlanError
+    from safetycase.resources import overlaid
 
-    if out.exists() and not force:
-        raise PlanError(f"{out}: is there already; give another name with --out, or --force to overwrite it")
-    text = (resources.directory("templates") / "plan.yaml").read_text(encoding="utf-8")
+    looked_up = overlaid(templates)
+    target = out or Path("attestations.yaml" if types else "plan.yaml")
+    if types:
+        from safetycase.dossier.attesting import empty_attestations
+
+        text = empty_attestations(types, looked_up)
+    else:
+        path = looked_up.find("plan.yaml")
+        assert path is not None, "plan.yaml is among the bundled templates"
+        text = path.read_text(encoding="utf-8")
+    if target.exists() and not force:
+        raise PlanError(f"{target}: is there already; give another name with --out, or --force to overwrite it")
     try:
-        out.write_text(text, encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
     except OSError as problem:
-        raise PlanError(f"{out}: cannot be written: {problem.strerror}") from problem
-    say(f"next: edit it, then `safetycase check {out}` and `safetycase build {out}`")
-    click.echo(out)
+        raise PlanError(f"{target}: cannot be written: {problem.strerror}") from problem
+    if types:
+        say("next: fill in what you can answer for, and put the file beside the plan; what stays empty is printed as MISSING")
+    else:
+        say(f"next: edit it, then `safetycase check {target}` and `safetycase build {target}`")
+    click.echo(target)

@@ -17,3 +17,6 @@ json_option: Callable[[Command], Command] = click.option("--json/--no-json", "as
 remote_code_option: Callable[[Command], Command] = click.option(
     "--allow-remote-code/--no-allow-remote-code", help="Run code that a model brings with it. Dangerous: it can do anything you can."
 )
+templates_option: Callable[[Command], Command] = click.option(
+    "--templates", type=click.Path(path_type=Path, file_okay=False), help="Folder whose templates come before the bundled ones."
+)

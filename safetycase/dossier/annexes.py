@@ -95,7 +95,11 @@ def attempts_note(case: JudgedCase) -> str:
 def index(case: JudgedCase) -> Index:
     """Digests in full, step by step, after those of the plan."""
     plan = (Fact("Plan", numbers.grouped(case.plan_digest), "mono"), Fact("Tool", f"safetycase {case.tool_version}"))
-    return (("Plan and tool", plan), *((f"Step {step.id}", tuple(_step_facts(step))) for step in case.steps))
+    if case.attestations_sha256:
+        plan = (*plan, Fact("Attestations", numbers.grouped(case.attestations_sha256), "mono"))
+    packs = tuple(Fact(f"{each.name} {each.version}", numbers.grouped(each.sha256), "mono") for each in case.packs)
+    laws = (("Requirement packs", packs),) if packs else ()
+    return (("Plan and tool", plan), *laws, *((f"Step {step.id}", tuple(_step_facts(step))) for step in case.steps))
 
 
 def params(declared: Mapping[str, object]) -> tuple[Fact, ...]:

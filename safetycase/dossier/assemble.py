@@ -1,18 +1,20 @@
 """From a judged case and its findings to one frozen object: all that a document may show, nothing left to compute."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import count
 
 from safetycase.case.claims import Standing
 from safetycase.case.judged import JudgedCase, JudgedStep
-from safetycase.dossier import annexes, doctypes, exhibits, numbers
+from safetycase.case.requirements.covered import RequirementStatus
+from safetycase.dossier import annexes, blocks, doctypes, exhibits, numbers, requirements
 from safetycase.dossier.cover import cover, subject
-from safetycase.dossier.doctypes import DossierType
+from safetycase.dossier.doctypes import DossierType, SectionType, Texts
 from safetycase.dossier.exhibits.general import sentence
-from safetycase.dossier.page import Dossier, Exhibit, Profile, SampleText, StepSection, Summary, Table, WarningText
+from safetycase.dossier.numbering import Numbering
+from safetycase.dossier.page import Block, Dossier, Entry, Exhibit, Profile, SampleText, Section, StepSection, Summary
 from safetycase.dossier.verdicts import tally, verdict_groups
+from safetycase.dossier.warnings import document_warnings
 from safetycase.evidence.record import Findings, Outcome
+from safetycase.resources import Templates, bundled
 
 _HEAD_LENGTH = 46
 _MOST_SENTENCES = 4
@@ -27,20 +29,28 @@ def assemble(
     profile: Profile,
     samples: Mapping[str, Sequence[SampleText]],
     made: str,
+    audience: str | None = None,
+    templates: Templates | None = None,
+    changes: Block | None = None,
 ) -> Dossier:
     """The document of one case.
 
     `findings` and `samples` are by step, findings at the level that pages show; texts of samples enter only the
-    restricted profile. `made` is the ISO 8601 time of the newest evidence, empty where there is none.
-    Raises RenderError for an unknown type of document.
+    restricted profile. `made` is the ISO 8601 time of the newest evidence, empty where there is none. Facts that are
+    for other readers than `audience` are withheld. Raises RenderError for an unknown type of document and for a section that
+    asks for a requirement that no pack has.
     """
-    kind = doctypes.dossier_type(dossier_type)
+    templates = templates or bundled()
+    kind, said = doctypes.dossier_type(dossier_type, templates), doctypes.texts(templates)
     restricted = profile == "restricted"
-    numbering = _Numbering()
+    outline = _Outline(kind, case)
     steps = tuple(
-        _section(number, step, case, findings.get(step.id), samples.get(step.id, ()) if restricted else (), numbering)
-        for number, step in enumerate(case.steps, start=1)
+        _step(outline.numbers[step.id], step, case, findings.get(step.id), samples.get(step.id, ()) if restricted else ())
+        for step in case.steps
     )
+    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering())
+    asked = tuple(dict.fromkeys(each for section in outline.asked.values() for each in section))
+    sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
     model = subject(case)
     return Dossier(
         type=dossier_type,
@@ -50,63 +60,99 @@ def assemble(
         profile=profile,
         head=f"{_shortened(case.case.title)} · {kind.title.lower()} {version}",
         head_digest=f"sha256 {numbers.shortened(model.digest)}" if model and model.weights_sha256 else "no weights were read",
-        foot=kind.foot,
-        mark=" · ".join(
-            word for word, holds in (("Demonstration model", case.demo), ("Restricted", restricted)) if holds
-        ),
-        cover=cover(case, lead=kind.lead, version=version, made=made, restricted=restricted),
-        summary=_summary(case, steps, kind),
-        steps=steps,
-        instrument_check=kind.instrument_check,
-        models=numbering.table(annexes.models(case)),
-        prompt_sets=numbering.table(annexes.prompt_sets(case)),
-        warnings=tuple(WarningText(each.id, each.text) for each in case.warnings),
-        attempts=numbering.table(annexes.attempts(case)),
-        attempts_note=annexes.attempts_note(case),
+        foot=said.foot,
+        mark=" · ".join(word for word, holds in (("Demonstration model", case.demo), ("Restricted", restricted)) if holds),
+        short=kind.short,
+        cover=cover(case, asked, lead=kind.lead, version=version, made=made, restricted=restricted, audience=audience),
+        ledger=requirements.ledger(asked, audience),
+        contents=tuple(outline.contents()),
+        summary=_summary(case, steps, said, outline.anchors),
+        sections=sections,
+        warnings=document_warnings(case, kind, asked, requirements.ledger(asked, audience), audience),
         index=annexes.index(case),
-        method=kind.method,
-        judging=tuple(_judging(case)),
-        glossary=tuple((each.term, each.text) for each in kind.glossary),
+        glossary=tuple((each.term, each.text) for each in said.glossary),
         tool=f"safetycase {case.tool_version}",
     )
 
 
-class _Numbering:
-    """Figures and tables bear numbers in the order of the pages."""
+class _Outline:
+    """Numbers, anchors and the table of contents; every step that is shown in full has an entry of its own."""
 
-    def __init__(self) -> None:
-        self._figures, self._tables = count(1), count(1)
+    def __init__(self, kind: DossierType, case: JudgedCase) -> None:
+        self.kind, self.case = kind, case
+        known = {each.id: each for each in case.requirements}
+        self.asked: dict[str, tuple[RequirementStatus, ...]] = {
+            each.id: requirements.chosen(each.requirements, known, f"templates/dossiers: section {each.id}") if known else ()
+            for each in kind.sections
+        }
+        self.numbers: dict[str, int] = {step.id: index for index, step in enumerate(case.steps, start=1)}
+        self.sections: dict[str, str] = {}
+        self.in_full = any("evidence" in each.blocks for each in kind.sections)
+        number = 0
+        for section in kind.sections:
+            if "evidence" in section.blocks:
+                self.numbers = {step.id: number + index for index, step in enumerate(case.steps, start=1)}
+                number += len(case.steps)
+            elif section.numbered:
+                number += 1
+            self.sections[section.id] = str(number) if section.numbered and "evidence" not in section.blocks else ""
 
-    def exhibit(self, shown: Exhibit) -> Exhibit:
-        figures = {name: replace(figure, number=next(self._figures)) for name, figure in shown.figures.items()}
-        return replace(shown, figures=figures, tables={name: self.table(table) for name, table in shown.tables.items()})
+    @property
+    def anchors(self) -> dict[str, str]:
+        """Step to where its evidence stands in this document."""
+        shown = next((each.id for each in self.kind.sections if {"cited", "summary"} & {*each.blocks}), "")
+        if self.in_full:
+            return {step: f"#evidence-{number}" for step, number in self.numbers.items()}
+        return {step: f"#{shown}" for step in self.numbers} if shown else {}
 
-    def table(self, table: Table) -> Table:
-        return replace(table, number=next(self._tables))
+    def contents(self) -> Iterator[Entry]:
+        """In the order of the pages."""
+        for section in self.kind.sections:
+            if "evidence" in section.blocks:
+                yield from self._steps()
+            elif section.title:
+                yield Entry(section.id, self.sections[section.id], section.title)
+
+    def _steps(self) -> Iterator[Entry]:
+        most = 8
+        for step in self.case.steps[:most]:
+            yield Entry(f"evidence-{self.numbers[step.id]}", str(self.numbers[step.id]), _title(step, self.case))
+        if len(self.case.steps) > most:
+            first, last = (self.numbers[self.case.steps[index].id] for index in (most, -1))
+            yield Entry(f"evidence-{first}", f"{first} to {last}", "Further evidence")
 
 
-def _section(
-    number: int,
-    step: JudgedStep,
-    case: JudgedCase,
-    found: Findings | None,
-    samples: Sequence[SampleText],
-    numbering: _Numbering,
-) -> StepSection:
-    shown = exhibits.exhibit(found, samples) if found is not None else Exhibit(sentence=_unanswered(step))
+def _section(section: SectionType, outline: _Outline, material: blocks.Material, audience: str | None) -> Section:
+    return Section(
+        anchor=section.id,
+        number=outline.sections[section.id],
+        title=section.title,
+        about=section.about,
+        page=section.page,
+        rows=requirements.rows(outline.asked[section.id], audience, outline.anchors),
+        blocks=tuple(blocks.block(name, material) for name in section.blocks),
+    )
+
+
+def _title(step: JudgedStep, case: JudgedCase) -> str:
     title = step.kind.replace("_", " ").capitalize()
     alone = sum(each.kind == step.kind for each in case.steps) == 1
+    return title if alone else f"{title}: {step.id}"
+
+
+def _step(number: int, step: JudgedStep, case: JudgedCase, found: Findings | None, samples: Sequence[SampleText]) -> StepSection:
+    shown = exhibits.exhibit(found, samples) if found is not None else Exhibit(sentence=_unanswered(step))
     return StepSection(
         number=number,
         anchor=f"evidence-{number}",
         id=step.id,
         kind=step.kind,
-        title=title if alone else f"{title}: {step.id}",
+        title=_title(step, case),
         question=step.question_text,
         template=f"evidence/{step.kind}.html.j2",
         outcome=step.outcome.value.replace("_", " ") if step.outcome else "not run",
         reasons=tuple(map(sentence, step.reasons)),
-        exhibit=numbering.exhibit(shown),
+        exhibit=shown,
         limitations=found.limitations if found is not None else (),
         params=annexes.params({**step.params, **(found.read if found is not None else {})}),
         first_of_kind=step is next(each for each in case.steps if each.kind == step.kind),
@@ -123,8 +169,7 @@ def _unanswered(step: JudgedStep) -> str:
     return f"The analysis of the {what} has not been run."
 
 
-def _summary(case: JudgedCase, steps: Sequence[StepSection], kind: DossierType) -> Summary:
-    anchors = {step.id: f"#{step.anchor}" for step in steps}
+def _summary(case: JudgedCase, steps: Sequence[StepSection], said: Texts, anchors: Mapping[str, str]) -> Summary:
     return Summary(
         sentences=tuple(_sentences(steps)),
         tally=tally(case.judgements),
@@ -132,7 +177,7 @@ def _summary(case: JudgedCase, steps: Sequence[StepSection], kind: DossierType) 
         verdicts=verdict_groups(case, anchors),
         verdict_note=_verdict_note(case),
         not_shown=tuple(
-            dict.fromkeys([each for step in steps for each in step.exhibit.not_shown] + list(kind.not_shown))
+            dict.fromkeys([each for step in steps for each in step.exhibit.not_shown] + list(said.not_shown))
         ),
     )
 

@@ -1,12 +1,15 @@
 """The cover: which weights, who says so, how independent they are, and what they could see."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from safetycase.case.claims import Standing
 from safetycase.case.declared import Artefact
 from safetycase.case.judged import JudgedCase, JudgedModel
+from safetycase.case.requirements.covered import RequirementStatus
 from safetycase.dossier import numbers
 from safetycase.dossier.page import Cover, Fact
+from safetycase.dossier.requirements import RECIPIENTS
 
 ROLES = {
     "provider-gpai": "provider of a general-purpose AI model",
@@ -28,10 +31,46 @@ DEMO_FLAG = "Demonstration model: made for this tool, says nothing of any deploy
 RESTRICTED_FLAG = "Restricted: contains prompts and model outputs, not for publication"
 
 
-def cover(case: JudgedCase, *, lead: str, version: str, made: str, restricted: bool) -> Cover:
-    """Facts in the order in which an auditor asks for them."""
+def cover(
+    case: JudgedCase,
+    asked: Sequence[RequirementStatus],
+    *,
+    lead: str,
+    version: str,
+    made: str,
+    restricted: bool,
+    audience: str | None,
+) -> Cover:
+    """Role and applicability first, then facts in the order in which an auditor asks for them."""
     flags = ((DEMO_FLAG,) if case.demo else ()) + ((RESTRICTED_FLAG,) if restricted else ())
-    return Cover(case.case.title, case.case.summary or lead, flags, tuple(_facts(case, version, made)))
+    return Cover(
+        title=case.case.title,
+        lead=case.case.summary or lead,
+        flags=flags,
+        role=f"{case.provider.name}: {ROLES[case.provider.role]}",
+        duty=" ".join(_duty(case, asked)),
+        facts=tuple(_facts(case, version, made, audience)),
+    )
+
+
+def _duty(case: JudgedCase, asked: Sequence[RequirementStatus]) -> Iterator[str]:
+    if not asked:
+        yield "This document answers no requirement of any instrument."
+        return
+    counts = Counter(each.duty for each in asked)
+    bound = [each for each in asked if each.duty in ("applies", "applies later")]
+    if bound:
+        dates = ", ".join(sorted({each.since.isoformat() for each in bound if each.since is not None}))
+        yield f"Of the {len(asked)} requirements answered here, {len(bound)} bind this role" + (f" (from {dates})." if dates else ".")
+    if counts["no duty under the declared role"]:
+        yield f"{counts['no duty under the declared role']} bind others and are answered voluntarily."
+    if counts["binds nobody"]:
+        yield f"{counts['binds nobody']} bind nobody."
+    verified = sorted({each.last_verified.isoformat() for each in case.packs})
+    if verified:
+        stale = [each.name for each in case.packs if each.stale]
+        yield f"Texts of law as read on {', '.join(verified)}" + (f"; stale: {', '.join(stale)}." if stale else ".")
+    yield "Roles are declared, not checked."
 
 
 def subject(case: JudgedCase) -> JudgedModel | None:
@@ -46,8 +85,10 @@ def source(model: JudgedModel) -> str:
     return f"{model.source}{revision} ({model.architecture}{size}, {model.dtype})"
 
 
-def _facts(case: JudgedCase, version: str, made: str) -> Iterator[Fact]:
+def _facts(case: JudgedCase, version: str, made: str, audience: str | None) -> Iterator[Fact]:
     model, engagement = subject(case), case.engagement
+    if audience is not None:
+        yield Fact("For", f"{RECIPIENTS[audience]}; facts addressed to others are withheld")
     if model is None:
         yield Fact("Subject", "no model was loaded or imported")
     else:
@@ -61,12 +102,17 @@ def _facts(case: JudgedCase, version: str, made: str) -> Iterator[Fact]:
     if case.case.intended_use:
         yield Fact("Intended use", case.case.intended_use)
     contact = f" ({case.provider.contact})" if case.provider.contact else ""
-    yield Fact("Provider", f"{case.provider.name}, {ROLES[case.provider.role]}{contact}")
+    yield Fact("Provider", f"{case.provider.name}{contact}")
     yield Fact("Commissioned by", engagement.commissioned_by)
     yield Fact("Evaluated by", engagement.evaluator)
     yield Fact("Independence", INDEPENDENCE[engagement.independence])
     yield Fact("Access given", "; ".join(engagement.access_given) or "not declared")
     yield Fact("Access refused", "; ".join(engagement.access_refused) or "none declared")
+    if engagement.assertions_relied_on:
+        yield Fact("Relied on, not checked", "; ".join(engagement.assertions_relied_on))
+    if engagement.expires or engagement.retain_until:
+        until = (("expires", engagement.expires), ("to be retained until", engagement.retain_until))
+        yield Fact("Validity", "; ".join(f"{word} {day.isoformat()}" for word, day in until if day))
     yield Fact("Deployed artefact", attested(engagement.artefact))
     yield Fact("Plan declared", _declared(case))
     yield Fact(

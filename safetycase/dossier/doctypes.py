@@ -1,14 +1,23 @@
-"""The types of document: one folder each under `templates/dossiers/`, described by its `dossier.yaml`."""
+"""The types of document: one folder each under `templates/dossiers/`, described by its `dossier.yaml` as sections of named blocks."""
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import ValidationError
+from pydantic import Field
 
-from safetycase import resources
 from safetycase.errors import RenderError, nearest
 from safetycase.evidence.record import Record
+from safetycase.resources import Templates, bundled
+from safetycase.sources.located_yaml import load_yaml, parse
+
+BlockName = Literal[
+    "summary", "evidence", "cited", "crosswalk", "engagement", "instrument", "method", "models", "warnings", "attempts", "index",
+    "verify", "glossary", "changes", "signature", "argument", "register", "recipients", "limits", "reproduce", "packs", "reviews",
+    "artefact", "scope", "still-to-test", "custody",
+]  # fmt: skip
+Extra = Literal["markdown", "gsn2x"]
+"""Files that a type of document brings besides HTML and PDF."""
 
 
 class Term(Record):
@@ -18,55 +27,87 @@ class Term(Record):
     text: str
 
 
-class DossierType(Record):
-    """What a compliance person writes once for every document of a type."""
+class Texts(Record):
+    """What every document says, whatever its type: `templates/texts.yaml`."""
 
-    title: str
-    lead: str
-    """Below the title, where the case has no summary of its own."""
     foot: str
     """The restraint at the foot of every page."""
-    document: str
-    """The template that holds the whole document, beside this file."""
-    style: str
     not_shown: tuple[str, ...]
-    """What no document of this type shows, after what the kinds of evidence say of themselves."""
+    """What no document shows, after what the kinds of evidence say of themselves."""
     instrument_check: str
     """What is said of an instrument whose error on known answers has not been measured."""
     method: tuple[str, ...]
     glossary: tuple[Term, ...]
 
 
-def dossier_types() -> tuple[str, ...]:
-    """The types of this installation."""
-    return tuple(sorted(path.parent.name for path in _folder().glob("*/dossier.yaml")))
+class SectionType(Record):
+    """A section: a heading, a sentence, the requirements that it answers, and the blocks that it shows."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: str = ""
+    about: str = ""
+    numbered: bool = True
+    page: bool = False
+    """Begins on a new page."""
+    requirements: tuple[str, ...] = ()
+    """Ids, or the common beginning of several and `*`."""
+    blocks: tuple[BlockName, ...] = ()
+
+
+class DossierType(Record):
+    """What a compliance person writes once for every document of a type."""
+
+    title: str
+    lead: str
+    """Below the title, where the case has no summary of its own."""
+    audience: str
+    """Who reads it, in words."""
+    document: str = "document.html.j2"
+    """The template that holds the whole document: in the folder of the type, or the one that all types share."""
+    style: str = "style.css"
+    short: bool = False
+    """One page, without a table of contents."""
+    extras: tuple[Extra, ...] = ()
+    sections: tuple[SectionType, ...]
+
+    @property
+    def shows_evidence(self) -> bool:
+        """Whether anything measured stands in it."""
+        shown = {block for section in self.sections for block in section.blocks}
+        return bool(shown & {"summary", "evidence", "cited", "argument"})
+
+
+def dossier_types(templates: Templates | None = None) -> tuple[str, ...]:
+    """The types of this installation and its overlay."""
+    names = (templates or bundled()).names("dossiers/*/dossier.yaml")
+    return tuple(sorted(name.split("/")[1] for name in names))
+
+
+def dossier_type(name: str, templates: Templates | None = None) -> DossierType:
+    """Raises RenderError, with the nearest name or the line, for a type that is unknown or cannot be read."""
+    return _dossier_type(name, templates or bundled())
+
+
+def texts(templates: Templates | None = None) -> Texts:
+    """What every document says. Raises RenderError with file and line."""
+    return _texts(templates or bundled())
 
 
 @cache
-def dossier_type(name: str) -> DossierType:
-    """Raises RenderError, with the nearest name or the line, for a type that is unknown or cannot be read."""
-    if name not in dossier_types():
-        raise RenderError(f"unknown dossier type {name!r}; {nearest(name, dossier_types())}")
-    path = _folder() / name / "dossier.yaml"
-    try:
-        return DossierType.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise RenderError(f"{short(path)}{line}: not valid YAML: {error.problem}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RenderError(
-            f"{short(path)}: {'.'.join(map(str, first['loc'])) or 'top level'}: {first['msg']}"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RenderError(f"{short(path)}: cannot be read: {error}") from error
+def _dossier_type(name: str, templates: Templates) -> DossierType:
+    types = dossier_types(templates)
+    if name not in types:
+        raise RenderError(f"unknown dossier type {name!r}; {nearest(name, types)}")
+    return parse(DossierType, load_yaml(_path(f"dossiers/{name}/dossier.yaml", templates), RenderError), RenderError)
 
 
-def short(path: Path) -> str:
-    """A template's path from the folder of templates on, for error lines."""
-    root = resources.directory("templates")
-    return f"templates/{path.relative_to(root)}" if path.is_relative_to(root) else path.name
+@cache
+def _texts(templates: Templates) -> Texts:
+    return parse(Texts, load_yaml(_path("texts.yaml", templates), RenderError), RenderError)
 
 
-def _folder() -> Path:
-    return resources.directory("templates") / "dossiers"
+def _path(name: str, templates: Templates) -> Path:
+    path = templates.find(name)
+    if path is None:
+        raise RenderError(f"templates/{name}: no such file; the templates are incomplete")
+    return path

@@ -165,11 +165,15 @@ class WarningText:
 
 @dataclass(frozen=True)
 class Cover:
-    """Who says what of which weights."""
+    """Who says what of which weights, and in which role."""
 
     title: str
     lead: str
     flags: tuple[str, ...]
+    role: str
+    """The declared role, in words."""
+    duty: str
+    """What the role means for what the document answers."""
     facts: tuple[Fact, ...]
 
 
@@ -187,6 +191,113 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class EvidenceLine:
+    """Evidence beside a slot: how it bears on the clause, whether it counts, and what it cannot show."""
+
+    relation: str
+    """supports, partial or context: what a sentence beside it may claim at most."""
+    says: str
+    """The relation in words."""
+    kind: str
+    state: str
+    reasons: tuple[str, ...]
+    note: str
+    cannot_show: tuple[str, ...]
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class SlotRow:
+    """One thing that a requirement wants to be told, and what fills it."""
+
+    term: str
+    about: str
+    shape: str
+    word: str
+    state: str
+    value: str
+    who: str
+    """Who states it, when, and where to look it up."""
+    evidence: tuple[EvidenceLine, ...]
+    recipients: str = ""
+
+
+@dataclass(frozen=True)
+class RequirementRow:
+    """A requirement beside its answer."""
+
+    id: str
+    provision: str
+    summary: str
+    binds: str
+    shape: str
+    word: str
+    state: str
+    slots: tuple[SlotRow, ...]
+    cannot_show: tuple[str, ...]
+    footnote: str
+    """How its text was read, where that was not the primary text with high confidence."""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """How many requirements stand in one state."""
+
+    shape: str
+    word: str
+    state: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a document answers, counted."""
+
+    requirements: int
+    entries: tuple[LedgerEntry, ...]
+    missing: tuple[str, ...]
+    """Required facts that nobody supplied, each once."""
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a section: the template that shows it, and what it may show."""
+
+    name: str
+    template: str
+    title: str = ""
+    paragraphs: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    steps: tuple[StepSection, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of the document, the requirements that it answers and the blocks that it shows."""
+
+    anchor: str
+    number: str
+    title: str
+    about: str
+    page: bool
+    rows: tuple[RequirementRow, ...]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table of contents."""
+
+    anchor: str
+    number: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Dossier:
     """A whole document: all that its templates may show."""
 
@@ -200,19 +311,19 @@ class Dossier:
     foot: str
     mark: str
     """Stands at the head of every page: demonstration model, restricted; empty where neither holds."""
+    short: bool
     cover: Cover
+    ledger: Ledger
+    contents: tuple[Entry, ...]
     summary: Summary
-    steps: tuple[StepSection, ...]
-    instrument_check: str
-    models: Table
-    prompt_sets: Table
+    sections: tuple[Section, ...]
     warnings: tuple[WarningText, ...]
-    attempts: Table
-    attempts_note: str
     index: tuple[tuple[str, tuple[Fact, ...]], ...]
-    """Heading and digests, per step and for the plan."""
-    method: tuple[str, ...]
-    judging: tuple[str, ...]
-    """How claims were judged in this case, and what the words of their standing mean."""
+    """Heading and digests, per step, for the plan and for the packs."""
     glossary: tuple[tuple[str, str], ...]
     tool: str
+
+    @property
+    def steps(self) -> tuple[StepSection, ...]:
+        """Every step that some section shows in full."""
+        return tuple(step for section in self.sections for block in section.blocks for step in block.steps)

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from safetycase import resources
 from safetycase.case.claims import Criterion
+from safetycase.case.wording import INSTEAD, forbidden
 from safetycase.errors import PlanError, nearest
 from safetycase.evidence import imports, kinds
 from safetycase.plan.plan import Plan
@@ -63,14 +63,24 @@ def _check_bound(plan: Plan, at: tuple[str | int, ...], criterion: Criterion) ->
 
 def check_dossiers(plan: Plan) -> None:
     """Every dossier is of a type that this installation has, and none is asked for twice."""
-    types = dossier_types()
+    types = tuple(sorted(name.split("/")[1] for name in plan.templates.names("dossiers/*/dossier.yaml")))
     for index, dossier in enumerate(plan.declared.dossiers):
         if dossier.type not in types:
             where = plan.located.where(("dossiers", index, "type"))
             raise PlanError(f"{where}: dossiers: unknown type {dossier.type!r}; {nearest(dossier.type, types)}")
-    for (kind, profile), times in Counter((d.type, d.profile) for d in plan.declared.dossiers).items():
+    for entry, times in Counter((d.type, d.profile, d.audience or "everyone") for d in plan.declared.dossiers).items():
         if times > 1:
-            raise PlanError(f"{plan.located.where(('dossiers',))}: dossiers: {kind!r} ({profile}) is asked for {times} times")
+            raise PlanError(f"{plan.located.where(('dossiers',))}: dossiers: {entry[0]!r} ({', '.join(entry[1:])}) is asked for {times} times")
+
+
+def check_wording(plan: Plan) -> None:
+    """What the plan says in the tool's documents as its own words claims no more than a measurement can."""
+    said = {("case", "title"): plan.declared.case.title, ("case", "summary"): plan.declared.case.summary}
+    said |= {("claims", name, "text"): claim.text for name, claim in plan.declared.claims.items()}
+    for place, text in said.items():
+        for word in forbidden(text)[:1]:
+            where = f"{plan.located.where(place)}: {'.'.join(place)}"
+            raise PlanError(f"{where}: found {word!r}, which no measurement bears out; expected what was measured, or {INSTEAD[-1]!r}")
 
 
 def estimate_names(plan: Plan, step: str) -> tuple[str, ...]:
@@ -78,10 +88,6 @@ def estimate_names(plan: Plan, step: str) -> tuple[str, ...]:
     kind = kinds.load(plan.declared.steps[step].kind)
     return kind.estimate_names(plan.asks[step], plan.reads[step], plan.categories(step))
 
-
-def dossier_types() -> tuple[str, ...]:
-    """The document types of this installation: folders with a dossier.yaml."""
-    return tuple(sorted(path.parent.name for path in (resources.directory("templates") / "dossiers").glob("*/dossier.yaml")))
 
 
 def _items_known(plan: Plan, step: str) -> bool:

@@ -9,15 +9,16 @@ from safetycase.case.declared import Declared
 from safetycase.errors import ModelError, PlanError, SafetycaseError, SourceError, nearest
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Record
-from safetycase.plan.checks import check_claims, check_dossiers, check_prompts
+from safetycase.plan.checks import check_claims, check_dossiers, check_prompts, check_wording
 from safetycase.plan.plan import Plan
+from safetycase.resources import Templates, bundled
 from safetycase.sources.located_yaml import LocatedYaml, load_yaml, parse
 from safetycase.sources.model_files import model_files
 from safetycase.sources.organisms import organism
 from safetycase.sources.prompts import DEFAULT_FRACTIONS, Columns, HubReader, PromptSet, load_prompt_set
 
 
-def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False) -> Plan:
+def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False, templates: Templates | None = None) -> Plan:
     """Read and check a plan; `reading` is for a case that was handed over, whose models and prompt files need not be here.
 
     Raises:
@@ -34,6 +35,7 @@ def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False
         reads=reads,
         prompt_sets=_prompt_sets(declared, located, hub, reading),
         order=_order(declared, located),
+        templates=templates or bundled(),
     )
     for name in declared.steps:
         _check_roles(plan, name)
@@ -42,6 +44,7 @@ def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False
     check_prompts(plan)
     check_claims(plan)
     check_dossiers(plan)
+    check_wording(plan)
     return plan
 
 

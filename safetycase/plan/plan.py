@@ -8,6 +8,7 @@ from pathlib import Path
 from safetycase.case.declared import Declared
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Record, digest_of
+from safetycase.resources import Templates
 from safetycase.sources.located_yaml import LocatedYaml
 from safetycase.sources.prompts import PromptSet
 
@@ -26,6 +27,8 @@ class Plan:
     """Those that can be read without a hub."""
     order: tuple[str, ...]
     """Steps, each after those it needs."""
+    templates: Templates
+    """With which its documents are made: the bundled ones, and an overlay where the command line names one."""
 
     @property
     def path(self) -> Path:

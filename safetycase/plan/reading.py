@@ -23,21 +23,21 @@ from safetycase.plan.questions import (
     recall,
     resolve_local_model,
 )
-from safetycase.resources import Templates, bundled
+from safetycase.resources import Templates
 
 
-def open_case(path: Path, out: Path | None) -> tuple[Plan, Store]:
+def open_case(path: Path, out: Path | None, templates: Templates | None = None) -> tuple[Plan, Store]:
     """A plan with its case, from the path of either; raises PlanError where neither is there."""
     if path.is_dir():
         kept = path / "plan.yaml"
         if not kept.exists():
             raise PlanError(f"{path}: a folder without plan.yaml; expected a plan or a case directory")
-        return load_plan(kept, reading=True), Store(out or path)
-    plan = load_plan(path, reading=True)
+        return load_plan(kept, reading=True, templates=templates), Store(out or path)
+    plan = load_plan(path, reading=True, templates=templates)
     return plan, Store(out or plan.default_case)
 
 
-def judge_plan(plan: Plan, store: Store, templates: Templates | None = None) -> Judged:
+def judge_plan(plan: Plan, store: Store) -> Judged:
     """Judge what the case holds of a plan, beside what people keep with it."""
     known = recall(store)
     asked = find_answers(plan, store, known)
@@ -45,7 +45,7 @@ def judge_plan(plan: Plan, store: Store, templates: Templates | None = None) -> 
         plan.declared,
         asked,
         store,
-        load_paperwork(plan.declared, plan.base, store.root, templates or bundled()),
+        load_paperwork(plan.declared, plan.base, store.root, plan.templates),
         prompt_sets=_prompt_facts(plan, known),
         plan_digest=plan.digest,
         declaration=plan.declaration,

@@ -1,0 +1,319 @@
+"""The named blocks that sections of a document are made of: what each of them may show of a case."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from safetycase.case.judged import JudgedCase
+from safetycase.dossier import annexes, numbers
+from safetycase.dossier.cover import INDEPENDENCE, attested
+from safetycase.dossier.doctypes import BlockName, Texts
+from safetycase.dossier.numbering import Numbering
+from safetycase.dossier.page import Block, Cell, Fact, StepSection, Table
+from safetycase.dossier.requirements import STATES
+
+
+@dataclass(frozen=True)
+class Material:
+    """What blocks are made from."""
+
+    case: JudgedCase
+    texts: Texts
+    steps: tuple[StepSection, ...]
+    judging: tuple[str, ...]
+    changes: Block | None
+    """What changed since the version before; None where a document has no place for it."""
+    numbering: Numbering
+
+
+def block(name: BlockName, material: Material) -> Block:
+    """The block of that name."""
+    made = _BLOCKS[name](material)
+    return Block(
+        name=name,
+        template=made.template or f"blocks/{name}.html.j2",
+        title=made.title,
+        paragraphs=made.paragraphs,
+        points=made.points,
+        facts=made.facts,
+        tables=tuple(map(material.numbering.table, made.tables)),
+        figures=tuple(map(material.numbering.figure, made.figures)),
+        steps=made.steps,
+    )
+
+
+def _plain(**shown: object) -> Block:
+    return Block(name="", template="blocks/plain.html.j2", **shown)  # type: ignore[arg-type]  # fields of a block
+
+
+def _bare(material: Material) -> Block:
+    """A block whose template reads all that it shows from the document itself."""
+    return Block(name="", template="")
+
+
+def _evidence(material: Material) -> Block:
+    shown = tuple(StepSection(**{**vars(step), "exhibit": material.numbering.exhibit(step.exhibit)}) for step in material.steps)
+    return Block(name="", template="", steps=shown)
+
+
+def _cited(material: Material) -> Block:
+    return Block(name="", template="", steps=material.steps)
+
+
+def _method(material: Material) -> Block:
+    return Block(name="", template="", paragraphs=(*material.texts.method, *material.judging), steps=material.steps)
+
+
+def _instrument(material: Material) -> Block:
+    return _plain(paragraphs=(material.texts.instrument_check,))
+
+
+def _models(material: Material) -> Block:
+    return _plain(tables=(annexes.models(material.case), annexes.prompt_sets(material.case)))
+
+
+def _attempts(material: Material) -> Block:
+    note = f"{annexes.attempts_note(material.case)} Attempts in other case directories are not known here."
+    return _plain(paragraphs=(note,), tables=(annexes.attempts(material.case),))
+
+
+def _engagement(material: Material) -> Block:
+    engagement = material.case.engagement
+    facts = (
+        Fact("Commissioned by", engagement.commissioned_by),
+        Fact("Evaluated by", engagement.evaluator),
+        Fact("Independence", INDEPENDENCE[engagement.independence]),
+        Fact("Funding", engagement.funding or "not declared"),
+        Fact("Conflicts of interest", engagement.conflicts_of_interest or "not declared"),
+        Fact("Control of publication", engagement.publication_control or "not declared"),
+        Fact("Access given", "; ".join(engagement.access_given) or "not declared"),
+        Fact("Access refused", "; ".join(engagement.access_refused) or "none declared"),
+        Fact("Relied on, not checked", "; ".join(engagement.assertions_relied_on) or "none declared"),
+        Fact("Time and resources", engagement.effort or "not declared"),
+        Fact("Redactions", "; ".join(engagement.redactions) or "none declared"),
+        Fact("Retain until", engagement.retain_until.isoformat() if engagement.retain_until else "not declared"),
+        Fact("Expires", engagement.expires.isoformat() if engagement.expires else "not declared"),
+        Fact("Deployed artefact", attested(engagement.artefact)),
+    )
+    return _plain(facts=facts)
+
+
+def _register(material: Material) -> Block:
+    columns = (Cell("Finding"), Cell("Claim and verdict"), Cell("Severity, owner"), Cell("Response"), Cell("Due"), Cell("State"))
+    rows = []
+    for each in material.case.findings_register:
+        finding = each.finding
+        closed = f"closed on {finding.closed.date.isoformat()} by {finding.closed.by}" if finding.closed else ""
+        why = (finding.closed.reason or f"evidence {(finding.closed.evidence or '')[:12]}") if finding.closed else ""
+        state = closed or ("open, new in this version" if each.new else "open")
+        rows.append(
+            (
+                Cell(finding.id, note=f"evidence {finding.opened_on[:12]}"),
+                Cell(finding.summary, note=f"{finding.claim}: {finding.verdict}; {'stands' if each.stands else 'no longer stands'}"),
+                Cell(finding.severity, note=finding.owner or "no owner"),
+                Cell(finding.response or "none yet"),
+                Cell(finding.due.isoformat() if finding.due else "–", note="overdue" if each.overdue else ""),
+                Cell(state, note=why),
+            )
+        )
+    caption = "Verdicts that count against the model open findings; people answer and close them, and they stay listed across versions."
+    table = Table("Findings against the model", columns, tuple(rows), caption, widths=(10, 30, 15, 20, 10, 15), wide=True)
+    return _plain(tables=(table,))
+
+
+def _reviews(material: Material) -> Block:
+    reviewed = {each.claim: each for each in material.case.reviews}
+    columns = (Cell("Claim"), Cell("Reviewed by"), Cell("On"), Cell("State"))
+    rows = []
+    for judgement in material.case.judgements:
+        review = reviewed.get(judgement.id)
+        if review is None:
+            rows.append((Cell(judgement.claim.text, note=judgement.id), Cell("nobody", "mute"), Cell("–"), Cell("not reviewed")))
+        else:
+            state = "suspect: the claim or its evidence changed since" if review.suspect else "as reviewed"
+            rows.append(
+                (Cell(judgement.claim.text, note=judgement.id), Cell(review.reviewer), Cell(review.date.isoformat()), Cell(state, note=review.note))
+            )
+    return _plain(tables=(Table("Reviews of claims", columns, tuple(rows), widths=(45, 20, 10, 25)),))
+
+
+def _limits(material: Material) -> Block:
+    points = tuple(dict.fromkeys(each for step in material.steps for each in (*step.limitations, *step.exhibit.not_shown)))
+    return _plain(points=(*points, *(each for each in material.texts.not_shown if each not in points)))
+
+
+def _still_to_test(material: Material) -> Block:
+    """What a downstream provider has to test: what is missing or out of reach, and what every evidence rule cannot show."""
+    cannot = dict.fromkeys(
+        each for status in material.case.requirements for slot in status.slots for line in slot.evidence if line.steps
+        for each in line.cannot_show
+    )  # fmt: skip
+    return _plain(
+        paragraphs=("Nothing in this document was measured in your system. Before relying on it, test at least what follows.",),
+        points=(*cannot, "the chat template, system prompt, number format and decoding of your deployment", "your own users' requests"),
+    )
+
+
+def _crosswalk(material: Material) -> Block:
+    """Every requirement that evidence of this case bears on."""
+    columns = (Cell("Requirement"), Cell("How the evidence bears on it"), Cell("State"), Cell("What it cannot show"))
+    rows = []
+    for status in material.case.requirements:
+        lines = [line for slot in status.slots for line in slot.evidence if line.state in ("counts", "context", "below the minimum")]
+        if lines:
+            said = dict.fromkeys(f"{line.kind.replace('_', ' ')}: {_bears(line.relation, line.state)}" for line in lines)
+            limits = dict.fromkeys(each for line in lines for each in line.cannot_show)
+            shape, word = STATES[status.state]
+            rows.append(
+                (
+                    Cell(status.provision, note=status.id),
+                    Cell("; ".join(said), note="; ".join(dict.fromkeys(line.note for line in lines if line.note))),
+                    Cell(f"{shape} {word}"),
+                    Cell("; ".join(limits)),
+                )
+            )
+    caption = (
+        "Each row names a clause that this evidence speaks to, and how far. A state of “partly evidenced” says that a part of the clause is "
+        "spoken to, never that a duty is discharged."
+    )
+    table = Table("Requirements that this evidence bears on", columns, tuple(rows), caption, widths=(20, 30, 15, 35), wide=True, dense=True)
+    return _plain(tables=(table,))
+
+
+def _bears(relation: str, state: str) -> str:
+    if state == "below the minimum":
+        return "measured, below the minimum that the pack asks for"
+    return {"supports": "supports", "partial": "supports in part", "context": "context only"}[relation]
+
+
+def _recipients(material: Material) -> Block:
+    """The model documentation form: every field with those who receive it."""
+    columns = (Cell("Field"), Cell("AI Office"), Cell("National authorities"), Cell("Downstream providers"), Cell("State"), Cell("Value"))
+    rows = []
+    for status in material.case.requirements:
+        if status.id.startswith("mdf:"):
+            for slot in status.slots:
+                ticks = [Cell("✓" if who in slot.audience else "–") for who in ("ai-office", "national-authority", "downstream-provider")]
+                shape, word = STATES[slot.state]
+                rows.append((Cell(slot.id.replace("_", " ").capitalize()), *ticks, Cell(f"{shape} {word}"), Cell(slot.value or "–")))
+    caption = "Recipients other than those of compute and energy were read in the third draft of the form, not in the published one."
+    table = Table("Model documentation form", columns, tuple(rows), caption, widths=(25, 10, 10, 15, 15, 25), wide=True, dense=True)
+    return _plain(tables=(table,))
+
+
+def _packs(material: Material) -> Block:
+    columns = (Cell("Pack"), Cell("Instrument"), Cell("Read on"), Cell("Digest"))
+    rows = tuple(
+        (
+            Cell(f"{each.name} {each.version}"),
+            Cell(each.title),
+            Cell(each.last_verified.isoformat(), note="stale: older than it allows itself" if each.stale else ""),
+            Cell(numbers.grouped(each.sha256), "mono"),
+        )
+        for each in material.case.packs
+    )
+    return _plain(tables=(Table("Requirement packs", columns, rows, widths=(20, 35, 15, 30)),))
+
+
+def _artefact(material: Material) -> Block:
+    return _plain(facts=tuple(_identity(material.case)))
+
+
+def _identity(case: JudgedCase) -> Iterator[Fact]:
+    for model in case.models:
+        yield Fact(f"Model {model.id}", f"{model.source}, {model.architecture}, {model.dtype}, roles: {', '.join(model.roles)}")
+        yield Fact("Weights", f"sha256 {numbers.grouped(model.weights_sha256)}" if model.weights_sha256 else "never here", "mono")
+        yield Fact("Weights, tokenizer and configuration", f"sha256 {numbers.grouped(model.digest)}", "mono")
+        for name, value in model.facts.items():
+            yield Fact(name, f"{value} (read from the model's own files, unverified)")
+
+
+def _scope(material: Material) -> Block:
+    facts = [Fact("Intended use", material.case.case.intended_use or "not declared")]
+    facts += [
+        Fact(
+            f"Claim {each.id}",
+            f"{each.claim.text} ({each.claim.bears}; "
+            + ("; ".join(f"{c.criterion.estimate} {_bound(c.criterion)}" for c in each.criteria) or "no criterion")
+            + ")",
+        )
+        for each in material.case.judgements
+    ]
+    return _plain(
+        paragraphs=("Declared before the run: an interval wholly beyond its bound decides a claim, for it or against it; across the bound, nothing is decided.",),
+        facts=tuple(facts),
+    )
+
+
+def _bound(criterion: object) -> str:
+    at_least, at_most = getattr(criterion, "at_least", None), getattr(criterion, "at_most", None)
+    return f"at least {at_least:g}" if at_least is not None else f"at most {at_most:g}"
+
+
+def _custody(material: Material) -> Block:
+    case = material.case
+    answered = sum(step.findings_sha256 is not None for step in case.steps)
+    return _plain(
+        paragraphs=(
+            f"{answered} of {len(case.steps)} planned steps are answered; {annexes.attempts_note(case)}",
+            "Observations are stored under the digest of their question, shards under the digest of their bytes; findings are derived from them without the "
+            "model. The log of attempts is append-only. A sealed version lists the digest of every file; it carries no signature yet.",
+        ),
+        facts=(Fact("Plan", f"sha256 {numbers.grouped(case.plan_digest)}", "mono"), Fact("Plan first run", case.plan_declared or "never")),
+    )
+
+
+def _reproduce(material: Material) -> Block:
+    return Block(name="", template="")
+
+
+def _changes(material: Material) -> Block:
+    return material.changes or _plain(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
+
+
+def _signature(material: Material) -> Block:
+    columns = (Cell("Role"), Cell("Name"), Cell("Date"), Cell("Signature"))
+    empty = Cell("")
+    rows = (
+        (Cell("Evaluator", note=material.case.engagement.evaluator), empty, empty, empty),
+        (Cell("Reviewer, independent of the evaluator"), empty, empty, empty),
+        (Cell("Responsible for the provider", note=material.case.provider.name), empty, empty, empty),
+    )
+    said = (
+        "A signature here states that the signer has read this document in this version. It attests no fact that is not beside the signer's name above, "
+        "and nothing about conformity. No signature stands in the file itself."
+    )
+    return Block(name="", template="", paragraphs=(said,), tables=(Table("Signatures", columns, rows, widths=(35, 25, 15, 25)),))
+
+
+_BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
+    "summary": _bare,
+    "evidence": _evidence,
+    "cited": _cited,
+    "crosswalk": _crosswalk,
+    "engagement": _engagement,
+    "instrument": _instrument,
+    "method": _method,
+    "models": _models,
+    "warnings": _bare,
+    "attempts": _attempts,
+    "index": _bare,
+    "verify": _bare,
+    "glossary": _bare,
+    "changes": _changes,
+    "signature": _signature,
+    "register": _register,
+    "reviews": _reviews,
+    "recipients": _recipients,
+    "limits": _limits,
+    "reproduce": _reproduce,
+    "packs": _packs,
+    "artefact": _artefact,
+    "scope": _scope,
+    "still-to-test": _still_to_test,
+    "custody": _custody,
+}
+
+
+def names(sections: Sequence[Sequence[BlockName]]) -> frozenset[BlockName]:
+    """All blocks of a document."""
+    return frozenset(name for section in sections for name in section)

@@ -1,0 +1,175 @@
+"""Requirements as rows of a page, and how many stand in which state: by shape, then word, then colour."""
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from safetycase.case.judged import JudgedCase
+from safetycase.case.requirements.covered import EvidenceState, RequirementStatus, SlotStatus
+from safetycase.dossier.page import EvidenceLine, Ledger, LedgerEntry, RequirementRow, SlotRow
+from safetycase.errors import RenderError, nearest
+
+STATES = {
+    "missing": ("▲", "MISSING"),
+    "evidenced": ("●", "evidenced"),
+    "partially_evidenced": ("◆", "partly evidenced"),
+    "recorded": ("●", "recorded"),
+    "attested": ("■", "attested"),
+    "prefilled": ("□", "prefilled, unverified"),
+    "not_applicable": ("–", "not applicable"),
+    "not_assessed": ("○", "not assessed by this version"),
+    "not_assessable": ("○", "not assessable by this tool"),
+    "not_assessable_by_tool": ("○", "not assessable by this tool"),
+    "withheld": ("–", "withheld from this reader"),
+}
+"""State to shape and word; the ledger lists them in this order."""
+SAYS = {"supports": "supports", "partial": "supports in part", "context": "read beside it, counts for nothing"}
+RECIPIENTS = {
+    "ai-office": "AI Office",
+    "national-authority": "national authorities",
+    "downstream-provider": "downstream providers",
+    "deployer": "deployers",
+    "auditor": "auditors",
+    "public": "the public",
+    "internal": "internal",
+}
+
+
+def rows(asked: Sequence[RequirementStatus], audience: str | None, anchors: Mapping[str, str]) -> tuple[RequirementRow, ...]:
+    """Requirements as a document for one audience shows them; `anchors` leads from a step to where it is shown."""
+    return tuple(_row(each, audience, anchors) for each in asked)
+
+
+def chosen(patterns: Iterable[str], known: Mapping[str, RequirementStatus], where: str) -> tuple[RequirementStatus, ...]:
+    """The requirements of a section, in its order; raises RenderError for an id that no pack has."""
+    found: dict[str, RequirementStatus] = {}
+    for pattern in patterns:
+        matching = [id for id in known if (id.startswith(pattern[:-1]) if pattern.endswith("*") else id == pattern)]
+        if not matching:
+            raise RenderError(f"{where}: unknown requirement id {pattern!r}; {nearest(pattern, known)}")
+        found |= {id: known[id] for id in matching}
+    return tuple(found.values())
+
+
+def ledger(asked: Sequence[RequirementStatus], audience: str | None) -> Ledger:
+    """How many requirements of a document stand in which state, and which required facts nobody supplied."""
+    counts = Counter(each.state for each in asked)
+    entries = tuple(LedgerEntry(*STATES[state], state.replace("_", "-"), counts[state]) for state in STATES if counts.get(state))
+    missing = tuple(
+        dict.fromkeys(
+            _term(slot) for each in asked for slot in each.slots
+            if slot.state == "missing" and slot.required and not _withheld(slot, audience)
+        )
+    )  # fmt: skip
+    facts = {slot.id: slot.state for each in asked for slot in each.slots}
+    attested = sum(state == "attested" for state in facts.values())
+    prefilled = sum(state == "prefilled" for state in facts.values())
+    parts = [
+        f"{len(missing)} required fields are MISSING" if len(missing) != 1 else "1 required field is MISSING",
+        f"{attested} attested by people and not verified by this tool",
+        f"{prefilled} prefilled from the model's own files and unverified",
+    ]
+    return Ledger(len(asked), entries, missing, f"{'; '.join(parts)}.")
+
+
+def for_audience(case: JudgedCase, audience: str | None) -> JudgedCase:
+    """The case without the facts that instruments address to other readers."""
+    if audience is None:
+        return case
+
+    def redacted(slot: SlotStatus) -> SlotStatus:
+        if not _withheld(slot, audience):
+            return slot
+        return slot.model_copy(update={"value": "", "owner": "", "source": "withheld", "stated": None})
+
+    asked = tuple(each.model_copy(update={"slots": tuple(map(redacted, each.slots))}) for each in case.requirements)
+    return case.model_copy(update={"requirements": asked})
+
+
+def binds(each: RequirementStatus) -> str:
+    """Whom it binds, from when, and what that means for the declared role."""
+    since = f" from {_day(each.since)}" if each.since else ""
+    legacy = f"; from {_day(each.legacy_since)} for what was on the market before" if each.legacy_since else ""
+    match each.duty:
+        case "applies":
+            word = f"binds the declared role{since}"
+        case "applies later":
+            word = f"will bind the declared role{since}"
+        case "no duty under the declared role":
+            word = f"no duty under the declared role; answered voluntarily (applies{since or ' to others'})"
+        case "binds nobody":
+            word = "binds nobody; voluntary"
+    return f"{word}{legacy}"
+
+
+def _row(each: RequirementStatus, audience: str | None, anchors: Mapping[str, str]) -> RequirementRow:
+    shape, word = STATES[each.state]
+    return RequirementRow(
+        id=each.id,
+        provision=each.provision,
+        summary=each.summary,
+        binds=binds(each),
+        shape=shape,
+        word=word,
+        state=each.state.replace("_", "-"),
+        slots=tuple(_slot(slot, audience, anchors) for slot in each.slots),
+        cannot_show=each.cannot_show,
+        footnote=each.source if each.needs_footnote else "",
+    )
+
+
+def _slot(slot: SlotStatus, audience: str | None, anchors: Mapping[str, str]) -> SlotRow:
+    recipients = ", ".join(RECIPIENTS[each] for each in slot.audience)
+    if _withheld(slot, audience):
+        shape, word = STATES["withheld"]
+        return SlotRow(_term(slot), slot.about, shape, word, "withheld", "", f"for {recipients}", (), recipients)
+    shape, word = STATES[slot.state]
+    if slot.state == "missing" and not slot.required:
+        shape, word = "–", "not supplied (optional)"
+    who = " ".join(
+        part
+        for part in (
+            f"stated by {slot.owner}" if slot.owner else "",
+            f"on {_day(slot.stated)}" if slot.stated else "",
+            f"({slot.source})" if slot.source and slot.owner else slot.source,
+        )
+        if part
+    )
+    return SlotRow(
+        term=_term(slot),
+        about=slot.about,
+        shape=shape,
+        word=word,
+        state="optional" if slot.state == "missing" and not slot.required else slot.state.replace("_", "-"),
+        value=slot.value,
+        who=who,
+        evidence=tuple(_line(each, anchors) for each in slot.evidence),
+        recipients=recipients,
+    )
+
+
+def _line(each: EvidenceState, anchors: Mapping[str, str]) -> EvidenceLine:
+    kind = each.kind.replace("_", " ")
+    steps = f" (step {', '.join(each.steps)})" if each.steps else ""
+    state = {
+        "counts": f"counts{steps}",
+        "context": f"shown beside it{steps}",
+        "below the minimum": f"measured{steps}, below the minimum, counts for nothing",
+        "not run": "not run in this case",
+        "not assessed by this version": "not assessed by this version",
+    }[each.state]
+    href = next((anchors[step] for step in each.steps if step in anchors), "")
+    return EvidenceLine(each.relation, SAYS[each.relation], kind, state, each.unmet, each.note, each.cannot_show, href)
+
+
+def _withheld(slot: SlotStatus, audience: str | None) -> bool:
+    """Whether the instrument addresses the slot to other readers."""
+    return audience is not None and bool(slot.audience) and audience not in slot.audience
+
+
+def _term(slot: SlotStatus) -> str:
+    return slot.id.replace("_", " ").capitalize()
+
+
+def _day(date: datetime.date | None) -> str:
+    return f"{date.day} {date:%B %Y}" if date else ""
