@@ -8,6 +8,7 @@ import click
 from safetycase import __version__
 from safetycase.cli.build import build
 from safetycase.cli.check import check
+from safetycase.cli.diff import diff
 from safetycase.cli.importing import import_
 from safetycase.cli.init import init
 from safetycase.cli.judge import judge
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (init, check, run, render, build, import_, judge, list_):
+for command in (init, check, run, render, build, diff, import_, judge, list_):
     cli.add_command(command)
 
 
