@@ -130,6 +130,18 @@ class DossierEntry(Record):
     """For whom: facts that an instrument addresses to others are withheld; everyone's facts without it."""
 
 
+class ArgumentEntry(Record):
+    """An argument to be built on the case."""
+
+    pattern: str
+    """A bundled pattern by name, or a YAML file beside the plan."""
+    scope: dict[Literal["risk", "threshold", "access", "tools", "users", "release", "context"], str] = {}
+    """Parts of the scope that no analysis can know."""
+    reviewer: str = ""
+    history: tuple[str, ...] = ()
+    """Changes of the argument, one line each."""
+
+
 class Declared(Record):
     """A whole plan: declared before the run."""
 
@@ -144,5 +156,4 @@ class Declared(Record):
     dossiers: tuple[DossierEntry, ...] = (DossierEntry(type="evidence-report"),)
     attestations: str | None = None
     """File of attested facts, beside the plan; otherwise `attestations.yaml` where there is one."""
-    arguments: tuple[str, ...] = ("refusal-under-weight-access",)
-    """Argument patterns by name, or files beside the plan."""
+    arguments: tuple[ArgumentEntry, ...] = (ArgumentEntry(pattern="refusal-under-weight-access"),)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from safetycase.case.claims import Judgement
 from safetycase.case.declared import CaseInfo, Engagement, Provider
+from safetycase.case.goals import Argument
 from safetycase.case.register import RegisteredFinding
 from safetycase.case.requirements.covered import PackUse, RequirementStatus
 from safetycase.case.reviews import ReviewedClaim
@@ -114,6 +115,7 @@ class JudgedCase(Record):
     findings_register: tuple[RegisteredFinding, ...] = ()
     attestations_sha256: str = ""
     """Of the file of attested facts; empty where there is none."""
+    arguments: tuple[Argument, ...] = ()
 
     @property
     def adverse(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from safetycase.case import attempts as log
 from safetycase.case import register as registering
+from safetycase.case.argument import build_argument
 from safetycase.case.claims import UNEDITED, Criterion, Judgement, Standing, condition, judge
 from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
@@ -122,7 +123,7 @@ def judge_case(
 def _answered(
     case: JudgedCase, declared: Declared, shown: Mapping[str, Findings], standing: "_Standing", paperwork: Paperwork
 ) -> JudgedCase:
-    """The case beside what the law asks."""
+    """The case beside what the law asks, with its arguments."""
     recorded, prefills = recorded_facts(case)
     answers = Answers(
         role=declared.provider.role,
@@ -133,7 +134,13 @@ def _answered(
         prefills=prefills,
         as_of=paperwork.as_of,
     )
-    return case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
+    case = case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
+    built = zip(declared.arguments, paperwork.patterns, strict=True)
+    arguments = tuple(
+        build_argument(pattern, case, shown, scope=dict(entry.scope), reviewer=entry.reviewer, history=entry.history)
+        for entry, pattern in built
+    )
+    return case.model_copy(update={"arguments": arguments})
 
 
 def _register(

@@ -2,12 +2,14 @@
 
 import datetime
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetycase.case import attestations as attesting
 from safetycase.case import register as registering
 from safetycase.case import reviews as reviewing
+from safetycase.case.argument.pattern import Pattern, load_pattern
 from safetycase.case.attestations import Attestations, load_attestations
 from safetycase.case.declared import Declared
 from safetycase.case.register import RegisterFile, load_register
@@ -30,6 +32,10 @@ class Paperwork:
     attestations: Attestations = field(default_factory=Attestations)
     reviews: ReviewFile = field(default_factory=ReviewFile)
     register: RegisterFile = field(default_factory=RegisterFile)
+    patterns: tuple[Pattern, ...] = ()
+    """One for each argument that the plan declares."""
+    pattern_files: tuple[tuple[str, bytes], ...] = ()
+    """Patterns that lie beside the plan, by their name there."""
     files: tuple[tuple[str, bytes], ...] = ()
     """The files of people, by name, to be sealed with a version."""
 
@@ -54,6 +60,8 @@ def load_paperwork(declared: Declared, base: Path, case: Path, templates: Templa
         attestations=load_attestations(attested, packs.facts) if attested is not None else Attestations(),
         reviews=load_reviews(case / reviewing.FILE),
         register=load_register(case / registering.FILE),
+        patterns=tuple(load_pattern(each.pattern, base, templates) for each in declared.arguments),
+        pattern_files=tuple(_pattern_files(declared, base)),
         files=tuple(sorted(files.items())),
     )
 
@@ -66,12 +74,20 @@ def today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
+def _pattern_files(declared: Declared, base: Path) -> Iterator[tuple[str, bytes]]:
+    for each in declared.arguments:
+        if each.pattern.endswith((".yaml", ".yml")):
+            if Path(each.pattern).is_absolute() or ".." in Path(each.pattern).parts:
+                raise SourceError(f"arguments: found the pattern {each.pattern!r}; expected a file in the folder of the plan")
+            yield each.pattern, _bytes(base / each.pattern)
+
+
 def _attested_file(declared: Declared, base: Path, case: Path) -> Path | None:
     """The declared file, beside the plan or as it was copied into the case; the default one may be absent."""
     name = declared.attestations or attesting.FILE
-    for candidate in (base / name, case / attesting.FILE):
-        if candidate.is_file():
-            return candidate
+    candidate = case / attesting.FILE if base.resolve() == case.resolve() else base / name
+    if candidate.is_file():
+        return candidate
     if declared.attestations:
         names = [path.name for path in base.glob("*.y*ml")]
         raise SourceError(f"{base / name}: no such file, which the plan names under attestations; {nearest(name, names)}")

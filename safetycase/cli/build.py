@@ -20,9 +20,8 @@ def build(plan: Path, out: Path | None, as_json: bool, templates: Path | None, a
     from safetycase.cli.documents import documents, rendering_digest
     from safetycase.cli.run import results, run_plan
     from safetycase.evidence.seal import seal
-    from safetycase.plan.keeping import keep
+    from safetycase.plan.keeping import changes_since_last, keep
     from safetycase.plan.reading import judge_plan
-    from safetycase.plan.versions import changes_since_last
     from safetycase.resources import overlaid
 
     loaded, store = run_plan(plan, out, allow_remote_code, overlaid(templates))
@@ -35,7 +34,7 @@ def build(plan: Path, out: Path | None, as_json: bool, templates: Path | None, a
     say("rendering")
     sealed = seal(
         store,
-        judged.bound(loaded.path.read_bytes()),
+        judged.bound(store, loaded.path.read_bytes()),
         judged.observations.values(),
         rendering_digest(loaded.templates),
         lambda version: documents(loaded.declared.dossiers, judged, store, version, loaded.templates, changes),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def render(plan: Path, types: tuple[str, ...], templates: Path | None, out: Path | None) -> int:
     """Judge and render the documents of PLAN (or of a case directory) into drafts/. Needs no torch."""
     from safetycase.cli.documents import documents
+    from safetycase.plan.keeping import changes_since_last
     from safetycase.plan.reading import judge_plan, open_case
-    from safetycase.plan.versions import changes_since_last
     from safetycase.resources import overlaid
 
     loaded, store = open_case(plan, out, overlaid(templates))

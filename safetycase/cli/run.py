@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from safetycase.evidence.store import Store
     from safetycase.lab.run import RunEvent
     from safetycase.plan.plan import Plan
+    from safetycase.resources import Templates
     from safetycase.sources.prompts import HubReader
 
 
@@ -30,13 +31,13 @@ def run(plan: Path, out: Path | None, as_json: bool, allow_remote_code: bool) ->
     click.echo(json.dumps(results(loaded, store), indent=1) if as_json else str(store.root))
 
 
-def run_plan(path: Path, out: Path | None, allow_remote_code: bool) -> "tuple[Plan, Store]":
+def run_plan(path: Path, out: Path | None, allow_remote_code: bool, templates: "Templates | None" = None) -> "tuple[Plan, Store]":
     """Run a plan and show how far it is; raises SafetycaseError when a step failed, after the others went on."""
     lab_run, hub = _lab()
     from safetycase.evidence.store import Store
     from safetycase.plan import load_plan
 
-    plan = load_plan(path, hub=hub)
+    plan = load_plan(path, hub=hub, templates=templates)
     store = Store(out or plan.default_case)
     failures = []
     with progress() as shown:

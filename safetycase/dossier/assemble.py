@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from safetycase.case.changes import Changes
 from safetycase.case.claims import Standing
 from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.case.requirements.covered import RequirementStatus
@@ -10,13 +11,14 @@ from safetycase.dossier.cover import cover, subject
 from safetycase.dossier.doctypes import DossierType, SectionType, Texts
 from safetycase.dossier.exhibits.general import sentence
 from safetycase.dossier.numbering import Numbering
-from safetycase.dossier.page import Block, Dossier, Entry, Exhibit, Profile, SampleText, Section, StepSection, Summary
+from safetycase.dossier.page import Dossier, Entry, Exhibit, Profile, SampleText, Section, StepSection, Summary
 from safetycase.dossier.verdicts import tally, verdict_groups
 from safetycase.dossier.warnings import document_warnings
 from safetycase.evidence.record import Findings, Outcome
 from safetycase.resources import Templates, bundled
 
-_HEAD_LENGTH = 46
+_HEAD_LENGTH = 62
+"""Of the title of the case and of the type together, in characters: what a running head holds in one line."""
 _MOST_SENTENCES = 4
 
 
@@ -31,7 +33,7 @@ def assemble(
     made: str,
     audience: str | None = None,
     templates: Templates | None = None,
-    changes: Block | None = None,
+    changes: Changes | None = None,
 ) -> Dossier:
     """The document of one case.
 
@@ -58,12 +60,12 @@ def assemble(
         version=version,
         made=made,
         profile=profile,
-        head=f"{_shortened(case.case.title)} · {kind.title.lower()} {version}",
+        head=f"{_shortened(case.case.title, _HEAD_LENGTH - len(kind.title))} · {kind.title} {version}",
         head_digest=f"sha256 {numbers.shortened(model.digest)}" if model and model.weights_sha256 else "no weights were read",
         foot=said.foot,
         mark=" · ".join(word for word, holds in (("Demonstration model", case.demo), ("Restricted", restricted)) if holds),
         short=kind.short,
-        cover=cover(case, asked, lead=kind.lead, version=version, made=made, restricted=restricted, audience=audience),
+        cover=cover(case, asked, lead=kind.lead, version=version, made=made, restricted=restricted, audience=audience, short=kind.short),
         ledger=requirements.ledger(asked, audience),
         contents=tuple(outline.contents()),
         summary=_summary(case, steps, said, outline.anchors),
@@ -103,7 +105,7 @@ class _Outline:
         shown = next((each.id for each in self.kind.sections if {"cited", "summary"} & {*each.blocks}), "")
         if self.in_full:
             return {step: f"#evidence-{number}" for step, number in self.numbers.items()}
-        return {step: f"#{shown}" for step in self.numbers} if shown else {}
+        return dict.fromkeys(self.numbers, f"#{shown}") if shown else {}
 
     def contents(self) -> Iterator[Entry]:
         """In the order of the pages."""
@@ -123,14 +125,16 @@ class _Outline:
 
 
 def _section(section: SectionType, outline: _Outline, material: blocks.Material, audience: str | None) -> Section:
+    rows = () if section.in_blocks else requirements.rows(outline.asked[section.id], audience, outline.anchors)
     return Section(
         anchor=section.id,
         number=outline.sections[section.id],
         title=section.title,
         about=section.about,
         page=section.page,
-        rows=requirements.rows(outline.asked[section.id], audience, outline.anchors),
-        blocks=tuple(blocks.block(name, material) for name in section.blocks),
+        binds=requirements.shared_binding(rows),
+        rows=rows,
+        blocks=tuple(made for name in section.blocks for made in blocks.block(name, material)),
     )
 
 
@@ -228,5 +232,5 @@ _STANDINGS = {
 }
 
 
-def _shortened(title: str) -> str:
-    return title if len(title) <= _HEAD_LENGTH else f"{title[: _HEAD_LENGTH - 1].rstrip()}…"
+def _shortened(title: str, most: int) -> str:
+    return title if len(title) <= most else f"{title[: most - 1].rstrip()}…"

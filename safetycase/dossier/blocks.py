@@ -1,10 +1,13 @@
 """The named blocks that sections of a document are made of: what each of them may show of a case."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from safetycase.case.changes import Changes
 from safetycase.case.judged import JudgedCase
 from safetycase.dossier import annexes, numbers
+from safetycase.dossier.argument_shown import argument_blocks
+from safetycase.dossier.changes_shown import changes_block
 from safetycase.dossier.cover import INDEPENDENCE, attested
 from safetycase.dossier.doctypes import BlockName, Texts
 from safetycase.dossier.numbering import Numbering
@@ -20,25 +23,21 @@ class Material:
     texts: Texts
     steps: tuple[StepSection, ...]
     judging: tuple[str, ...]
-    changes: Block | None
-    """What changed since the version before; None where a document has no place for it."""
+    changes: Changes | None
+    """What changed since the version before; None where there is none."""
     numbering: Numbering
 
 
-def block(name: BlockName, material: Material) -> Block:
-    """The block of that name."""
-    made = _BLOCKS[name](material)
-    return Block(
-        name=name,
-        template=made.template or f"blocks/{name}.html.j2",
-        title=made.title,
-        paragraphs=made.paragraphs,
-        points=made.points,
-        facts=made.facts,
-        tables=tuple(map(material.numbering.table, made.tables)),
-        figures=tuple(map(material.numbering.figure, made.figures)),
-        steps=made.steps,
-    )
+def block(name: BlockName, material: Material) -> Iterator[Block]:
+    """What a section shows under that name: one block, or one for each argument."""
+    for made in argument_blocks(material.case) if name == "argument" else (_BLOCKS[name](material),):
+        yield replace(
+            made,
+            name=name,
+            template=made.template or f"blocks/{name}.html.j2",
+            figures=tuple(map(material.numbering.figure, made.figures)),
+            tables=tuple(map(material.numbering.table, made.tables)),
+        )
 
 
 def _plain(**shown: object) -> Block:
@@ -51,7 +50,7 @@ def _bare(material: Material) -> Block:
 
 
 def _evidence(material: Material) -> Block:
-    shown = tuple(StepSection(**{**vars(step), "exhibit": material.numbering.exhibit(step.exhibit)}) for step in material.steps)
+    shown = tuple(replace(step, exhibit=material.numbering.exhibit(step.exhibit)) for step in material.steps)
     return Block(name="", template="", steps=shown)
 
 
@@ -214,6 +213,14 @@ def _packs(material: Material) -> Block:
     return _plain(tables=(Table("Requirement packs", columns, rows, widths=(20, 35, 15, 30)),))
 
 
+def _packs_briefly(material: Material) -> Block:
+    facts = (
+        Fact(f"{each.name} {each.version}", f"read on {each.last_verified.isoformat()}, sha256 {each.sha256}", "mono")
+        for each in material.case.packs
+    )
+    return _plain(facts=tuple(facts))
+
+
 def _artefact(material: Material) -> Block:
     return _plain(facts=tuple(_identity(material.case)))
 
@@ -267,7 +274,9 @@ def _reproduce(material: Material) -> Block:
 
 
 def _changes(material: Material) -> Block:
-    return material.changes or _plain(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
+    if material.changes is None:
+        return _plain(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
+    return changes_block(material.changes, {step.id: step.kind for step in material.case.steps})
 
 
 def _signature(material: Material) -> Block:
@@ -307,13 +316,10 @@ _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
     "limits": _limits,
     "reproduce": _reproduce,
     "packs": _packs,
+    "packs-briefly": _packs_briefly,
     "artefact": _artefact,
     "scope": _scope,
     "still-to-test": _still_to_test,
     "custody": _custody,
 }
 
-
-def names(sections: Sequence[Sequence[BlockName]]) -> frozenset[BlockName]:
-    """All blocks of a document."""
-    return frozenset(name for section in sections for name in section)

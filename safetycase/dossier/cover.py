@@ -27,6 +27,8 @@ INDEPENDENCE = {
     "second-party": "second party: assessed by an organisation with an interest in the model",
     "independent-external": "independent and external, as declared",
 }
+_SHORT = ("For", "Subject", "Digest", "Provider", "Version")
+"""What a document of one page says of the case."""
 DEMO_FLAG = "Demonstration model: made for this tool, says nothing of any deployed model"
 RESTRICTED_FLAG = "Restricted: contains prompts and model outputs, not for publication"
 
@@ -40,6 +42,7 @@ def cover(
     made: str,
     restricted: bool,
     audience: str | None,
+    short: bool = False,
 ) -> Cover:
     """Role and applicability first, then facts in the order in which an auditor asks for them."""
     flags = ((DEMO_FLAG,) if case.demo else ()) + ((RESTRICTED_FLAG,) if restricted else ())
@@ -49,7 +52,7 @@ def cover(
         flags=flags,
         role=f"{case.provider.name}: {ROLES[case.provider.role]}",
         duty=" ".join(_duty(case, asked)),
-        facts=tuple(_facts(case, version, made, audience)),
+        facts=tuple(fact for fact in _facts(case, version, made, audience) if not short or fact.term in _SHORT),
     )
 
 

@@ -14,7 +14,7 @@ from safetycase.sources.located_yaml import load_yaml, parse
 BlockName = Literal[
     "summary", "evidence", "cited", "crosswalk", "engagement", "instrument", "method", "models", "warnings", "attempts", "index",
     "verify", "glossary", "changes", "signature", "argument", "register", "recipients", "limits", "reproduce", "packs", "reviews",
-    "artefact", "scope", "still-to-test", "custody",
+    "packs-briefly", "artefact", "scope", "still-to-test", "custody",
 ]  # fmt: skip
 Extra = Literal["markdown", "gsn2x"]
 """Files that a type of document brings besides HTML and PDF."""
@@ -51,6 +51,8 @@ class SectionType(Record):
     """Begins on a new page."""
     requirements: tuple[str, ...] = ()
     """Ids, or the common beginning of several and `*`."""
+    in_blocks: bool = False
+    """A block of the section shows the requirements; they are counted and not listed twice."""
     blocks: tuple[BlockName, ...] = ()
 
 

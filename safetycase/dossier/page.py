@@ -220,6 +220,8 @@ class SlotRow:
     """Who states it, when, and where to look it up."""
     evidence: tuple[EvidenceLine, ...]
     recipients: str = ""
+    later: str = ""
+    """Kinds of evidence that could answer it and that this version does not assess."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ class RequirementRow:
     provision: str
     summary: str
     binds: str
+    dates: str
     shape: str
     word: str
     state: str
@@ -284,6 +287,8 @@ class Section:
     title: str
     about: str
     page: bool
+    binds: str
+    """Whom all its requirements bind, where that is the same for all."""
     rows: tuple[RequirementRow, ...]
     blocks: tuple[Block, ...]
 

@@ -23,6 +23,7 @@ from safetycase.dossier.page import Dossier
 from safetycase.dossier.visible import visible
 from safetycase.errors import RenderError
 
+
 def short(path: Path) -> str:
     return resources.bundled().short(path)
 

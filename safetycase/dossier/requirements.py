@@ -23,7 +23,9 @@ STATES = {
     "withheld": ("–", "withheld from this reader"),
 }
 """State to shape and word; the ledger lists them in this order."""
+_LATER = "not assessed by this version"
 SAYS = {"supports": "supports", "partial": "supports in part", "context": "read beside it, counts for nothing"}
+_COULD = {"supports": "could support it", "partial": "could support it in part", "context": "could be read beside it"}
 RECIPIENTS = {
     "ai-office": "AI Office",
     "national-authority": "national authorities",
@@ -92,14 +94,26 @@ def binds(each: RequirementStatus) -> str:
     legacy = f"; from {_day(each.legacy_since)} for what was on the market before" if each.legacy_since else ""
     match each.duty:
         case "applies":
-            word = f"binds the declared role{since}"
+            word = f"Binds the declared role{since}"
         case "applies later":
-            word = f"will bind the declared role{since}"
+            word = f"Will bind the declared role{since}"
         case "no duty under the declared role":
-            word = f"no duty under the declared role; answered voluntarily (applies{since or ' to others'})"
+            word = f"No duty under the declared role, answered voluntarily (applies{since or ' to others'}"
+            return f"{word}{legacy})"
         case "binds nobody":
-            word = "binds nobody; voluntary"
+            word = "Binds nobody, answered voluntarily"
     return f"{word}{legacy}"
+
+
+def shared_binding(rows: Sequence[RequirementRow]) -> str:
+    """What all requirements of a section have in common about whom they bind; empty where they differ or there is but one."""
+    said = {row.binds for row in rows}
+    return said.pop() if len(said) == 1 and len(rows) > 1 else ""
+
+
+def _dates(each: RequirementStatus) -> str:
+    since = f"from {_day(each.since)}" if each.since else ""
+    return f"{since}; what was on the market before, from {_day(each.legacy_since)}" if each.legacy_since else since
 
 
 def _row(each: RequirementStatus, audience: str | None, anchors: Mapping[str, str]) -> RequirementRow:
@@ -109,6 +123,7 @@ def _row(each: RequirementStatus, audience: str | None, anchors: Mapping[str, st
         provision=each.provision,
         summary=each.summary,
         binds=binds(each),
+        dates=_dates(each),
         shape=shape,
         word=word,
         state=each.state.replace("_", "-"),
@@ -143,7 +158,8 @@ def _slot(slot: SlotStatus, audience: str | None, anchors: Mapping[str, str]) ->
         state="optional" if slot.state == "missing" and not slot.required else slot.state.replace("_", "-"),
         value=slot.value,
         who=who,
-        evidence=tuple(_line(each, anchors) for each in slot.evidence),
+        evidence=tuple(_line(each, anchors) for each in slot.evidence if each.state != _LATER),
+        later=", ".join(each.kind.replace("_", " ") for each in slot.evidence if each.state == _LATER),
         recipients=recipients,
     )
 
@@ -156,10 +172,10 @@ def _line(each: EvidenceState, anchors: Mapping[str, str]) -> EvidenceLine:
         "context": f"shown beside it{steps}",
         "below the minimum": f"measured{steps}, below the minimum, counts for nothing",
         "not run": "not run in this case",
-        "not assessed by this version": "not assessed by this version",
     }[each.state]
     href = next((anchors[step] for step in each.steps if step in anchors), "")
-    return EvidenceLine(each.relation, SAYS[each.relation], kind, state, each.unmet, each.note, each.cannot_show, href)
+    says = (SAYS if each.state in ("counts", "context") else _COULD)[each.relation]
+    return EvidenceLine(each.relation, says, kind, state, each.unmet, each.note, each.cannot_show, href)
 
 
 def _withheld(slot: SlotStatus, audience: str | None) -> bool:

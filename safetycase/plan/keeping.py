@@ -4,10 +4,12 @@ from pathlib import Path
 
 from safetycase.case import attestations as attesting
 from safetycase.case import register as registering
+from safetycase.case.changes import Changes, changes
 from safetycase.case.judging import Judged
 from safetycase.errors import SourceError
 from safetycase.evidence.store import Store
 from safetycase.plan.plan import Plan
+from safetycase.plan.versions import previous, snapshot
 from safetycase.sources.located_yaml import load_yaml
 
 
@@ -24,6 +26,12 @@ def keep(plan: Plan, store: Store, judged: Judged) -> tuple[str, ...]:
     for name, data in judged.register_file().items():
         _write_register(store.root / name, data, store)
     return tuple(each.finding.id for each in judged.case.findings_register if each.new)
+
+
+def changes_since_last(store: Store, judged: Judged) -> Changes | None:
+    """What differs from the newest sealed version; None where there is none."""
+    last = previous(store)
+    return changes(last, snapshot(judged, store)) if last is not None else None
 
 
 def _copy(store: Store, name: str, data: bytes | None) -> None:

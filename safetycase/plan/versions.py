@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from safetycase.case.changes import Snapshot
 from safetycase.case.judged import JudgedCase, JudgedStep
+from safetycase.case.judging import Judged
 from safetycase.errors import PlanError, StoreError
 from safetycase.evidence import kinds
 from safetycase.evidence.kinds import ByItem
@@ -53,7 +54,11 @@ def previous(store: Store) -> Snapshot | None:
 def judged_now(path: Path) -> Snapshot:
     """A plan with what its case holds, judged as `render` does; raises PlanError or StoreError."""
     plan, store = open_case(path, None)
-    judged = judge_plan(plan, store)
+    return snapshot(judge_plan(plan, store), store)
+
+
+def snapshot(judged: Judged, store: Store) -> Snapshot:
+    """A judged case as something to compare with."""
 
     def by_item(step: str) -> ByItem:
         return _by_item(store, judged.observations.get(step), judged.findings[step])

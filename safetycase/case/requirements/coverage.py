@@ -64,7 +64,7 @@ def _requirement(pack: Pack, asked: Requirement, answers: Answers) -> Requiremen
         legacy_since=asked.applies.legacy_since,
         applies_note=asked.applies.note,
         audience=asked.audience,
-        state=requirement_state(slots),
+        state="not_assessable_by_tool" if asked.is_art50 else requirement_state(slots),
         slots=slots,
         cannot_show=asked.cannot_show,
         source=f"[{asked.source.tag},{asked.source.confidence}] {asked.source.ref}, read on {asked.source.read_on.isoformat()}",

@@ -1,0 +1,90 @@
+"""What changed since the version before, as a block of a document."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from safetycase.case.changes import Changes, ClaimChange, Difference, EstimateChange, Word
+from safetycase.case.claims import Judgement
+from safetycase.dossier import exhibits, numbers
+from safetycase.dossier.numbers import Scale
+from safetycase.dossier.page import Block, Cell, Table
+from safetycase.evidence.record import Estimate
+
+_MOST = 40
+"""Rows of a table; the rest is counted, and `safetycase diff` lists it."""
+
+
+def changes_block(found: Changes, kinds: Mapping[str, str]) -> Block:
+    """Claims first, then estimates that moved, then every other fact; `kinds` is step to kind."""
+    since = f"Since version {found.old_version}: {found.summary}." if found.old_version else f"{found.summary}."
+    tables = [table for table in (_claims(found), _estimates(found, kinds), _facts(found)) if table.rows]
+    return Block(name="", template="blocks/plain.html.j2", paragraphs=(since,), tables=tuple(tables))
+
+
+def _claims(found: Changes) -> Table:
+    columns = (Cell("Effect"), Cell("Claim"), Cell("Was"), Cell("Is"), Cell("What differs"))
+    rows = tuple(_claim(each) for each in found.claims)
+    return Table("Claims that changed", columns, rows, widths=(10, 40, 15, 15, 20))
+
+
+def _claim(each: ClaimChange) -> tuple[Cell, ...]:
+    judged = each.now or each.was
+    assert judged is not None, each.id
+    return (
+        Cell(each.effect.value),
+        Cell(judged.claim.text, note=f"{each.id} ({judged.claim.bears})"),
+        _verdict(each.was),
+        _verdict(each.now),
+        Cell(", ".join(each.differs)),
+    )
+
+
+def _verdict(judgement: Judgement | None) -> Cell:
+    return Cell(judgement.verdict.value, note=", ".join(judgement.standing)) if judgement else Cell("not declared", "mute")
+
+
+def _estimates(found: Changes, kinds: Mapping[str, str]) -> Table:
+    columns = (Cell("Estimate"), Cell("Was", "number"), Cell("Is", "number"), Cell("Difference", "number"), Cell("Word"))
+    shown = [each for each in found.estimates if each.word is not Word.NONE_SEEN or each.claims][:_MOST]
+    rows = tuple(_estimate(each, kinds) for each in shown)
+    quiet = len(found.estimates) - len(shown)
+    caption = (
+        f"{found.comparisons} differences were estimated; their intervals hold together at {numbers.percent(found.family_level)}. An interval that holds 0 "
+        "shows no difference, and does not show that there is none."
+    )
+    left = f" {quiet} more estimates, of which no claim makes use, are not listed." if quiet else ""
+    return Table("Estimates measured anew", columns, rows, caption + left, widths=(35, 15, 15, 20, 15), wide=True, dense=True)
+
+
+def _estimate(each: EstimateChange, kinds: Mapping[str, str]) -> tuple[Cell, ...]:
+    difference = Cell(_difference(each.name, each.difference), "number", note=each.difference.method) if each.difference else Cell("–", note=each.reason)
+    was, now = (Cell(str(numbers.measured(version, each.name)), "number", note=f"n {version.n}") for version in (each.was, each.now))
+    return (Cell(exhibits.words(kinds.get(each.step, ""), each.name), note=f"step {each.step}", code=each.name), was, now, difference, Cell(each.word.value))
+
+
+def _difference(name: str, found: Difference) -> str:
+    """Shares in points, everything else in its unit."""
+    as_estimate = Estimate(
+        value=found.value, low=found.low, high=found.high, level=found.level, n=found.n or 1, clusters=1,
+        method=found.method, unit=found.unit,
+    )  # fmt: skip
+    is_share = numbers.scale_of(found.unit, name) is Scale.PERCENT
+    return str(numbers.measured(as_estimate, "share_change" if is_share else name))
+
+
+def _facts(found: Changes) -> Table:
+    columns = (Cell("Fact"), Cell("Was"), Cell("Is"))
+    shown = found.facts[:_MOST]
+    rows = tuple((Cell(".".join(each.path)), Cell(_value(each.was)), Cell(_value(each.now))) for each in shown)
+    left = f"{len(found.facts) - len(shown)} more are listed by `safetycase diff`." if len(found.facts) > len(shown) else ""
+    return Table("Other facts that changed", columns, rows, left, widths=(30, 35, 35), dense=True)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return f"sha256 {text[:12]}…"
+    return text if len(text) <= 160 else f"{text[:159]}…"
