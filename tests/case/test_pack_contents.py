@@ -144,6 +144,22 @@ MAY_SUPPORT = {
     "cop-s:A3.3": {REFUSAL},
     "nist:MS-2.9-001": {REFUSAL, FEATURES, CIRCUIT},
 }
+MAY_SPEAK_TO_A_PART = {
+    REFUSAL: points(
+        "aia:9.2.b aia:9.2.d aia:9.5 aia:9.6 aia:9.8 aia:13.3.b.ii aia:13.3.b.iii aia:15.1 aia:15.3 aia:15.5 aia:25.2 aia:IV.2.g aia:IV.3 "
+        "aia:53.1.a aia:53.1.b aia:XI.2.2 aia:XII.+ aia:55.1.a aia:55.1.b cop-s:3.2 cop-s:4.1 cop-s:A3.2 cop-s:7.3.1.d cop-s:7.3.2.c nist:MS-2.7"
+    ),
+    FEATURES: points("aia:13.3.b.iv aia:14.4.c aia:IV.2.e aia:IV.3 aia:53.1.a aia:XI.2.1 cop-s:A1.3.3.11 cop-s:3.2"),
+    CIRCUIT: points("aia:13.3.b.iv aia:14.4.c aia:IV.2.e aia:XI.2.1 cop-s:A1.3.3.11"),
+    REASONING: points(
+        "aia:9.6 aia:9.8 aia:13.3.b.iv aia:13.3.b.vii aia:13.3.d aia:14.4.b aia:14.4.c aia:25.2 aia:IV.2.e aia:IV.2.g aia:IV.3 aia:53.1.a "
+        "aia:53.1.b aia:XII.+ aia:55.1.a cop-s:A1.3.1 cop-s:A1.3.3.11 cop-s:3.5 cop-s:5.1 cop-s:A3.1 cop-s:7.5.3"
+    ),
+    DRIFT: points(
+        "aia:9.2.c aia:9.6 aia:9.8 aia:13.3.b.ii aia:14.4.a aia:25.2 aia:IV.2.f aia:IV.2.g aia:IV.3 aia:IV.6 aia:IV.9 aia:XI.2.2 aia:72.2 "
+        "cop-s:3.2 cop-s:3.5 cop-s:A3.3 cop-s:7.3.1.e cop-s:7.6 nist:MS-2.4 nist:MG-4.1"
+    ),
+}
 NO_EVIDENCE = points(
     "9.9 10.2 10.3 10.4 13.2 13.3.a 13.3.b.i 13.3.b.v 13.3.b.vi 13.3.f 14.1 14.2 14.3 14.4.d 14.4.e 53.1.c 53.1.d 53.4 55.1.d 86.1"
 )
@@ -279,6 +295,14 @@ def test_evidence_supports_only_where_the_clause_asks_for_what_it_measures() -> 
     assert found == MAY_SUPPORT
 
 
+@pytest.mark.parametrize("kind", MAY_SPEAK_TO_A_PART)
+def test_evidence_speaks_to_a_part_of_a_clause_only_where_listed(kind: str) -> None:
+    """Elsewhere it is read beside the clause, and counts for nothing."""
+    found = {each.id for each in requirements().values() for rule in each.evidence if (rule.kind, rule.relation) == (kind, "partial")}
+
+    assert found == set(MAY_SPEAK_TO_A_PART[kind])
+
+
 def test_support_needs_a_declared_plan() -> None:
     """Bounds that were chosen with the data in sight carry no clause."""
     rules = [(each.id, rule) for each in requirements().values() for rule in each.evidence if rule.relation == "supports"]
@@ -307,6 +331,10 @@ def test_dates_of_application_are_those_of_its_group(requirement: str) -> None:
 @pytest.mark.parametrize(
     ("prefix", "roles"),
     [
+        pytest.param("aia:9.", {"provider-high-risk"}, id="article 9"),
+        pytest.param("aia:15.", {"provider-high-risk"}, id="article 15"),
+        pytest.param("aia:53.1.a", {"provider-gpai", "provider-gpai-systemic"}, id="technical documentation"),
+        pytest.param("aia:53.1.b", {"provider-gpai", "provider-gpai-systemic"}, id="downstream documentation"),
         pytest.param("aia:XI.1", {"provider-gpai", "provider-gpai-systemic"}, id="annex XI, section 1"),
         pytest.param("aia:XI.2", {"provider-gpai-systemic"}, id="annex XI, section 2"),
         pytest.param("aia:XII.", {"provider-gpai", "provider-gpai-systemic"}, id="annex XII"),
