@@ -147,7 +147,8 @@ MAY_SUPPORT = {
 MAY_SPEAK_TO_A_PART = {
     REFUSAL: points(
         "aia:9.2.b aia:9.2.d aia:9.5 aia:9.6 aia:9.8 aia:13.3.b.ii aia:13.3.b.iii aia:15.1 aia:15.3 aia:15.5 aia:25.2 aia:IV.2.g aia:IV.3 "
-        "aia:53.1.a aia:53.1.b aia:XI.2.2 aia:XII.+ aia:55.1.a aia:55.1.b cop-s:3.2 cop-s:4.1 cop-s:A3.2 cop-s:7.3.1.d cop-s:7.3.2.c nist:MS-2.7"
+        "aia:53.1.a aia:53.1.b aia:XI.2.2 aia:XII.+ aia:55.1.a aia:55.1.b "
+        "cop-s:3.2 cop-s:4.1 cop-s:A3.2 cop-s:7.3.1.d cop-s:7.3.2.c nist:MS-2.7"
     ),
     FEATURES: points("aia:13.3.b.iv aia:14.4.c aia:IV.2.e aia:IV.3 aia:53.1.a aia:XI.2.1 cop-s:A1.3.3.11 cop-s:3.2"),
     CIRCUIT: points("aia:13.3.b.iv aia:14.4.c aia:IV.2.e aia:XI.2.1 cop-s:A1.3.3.11"),
