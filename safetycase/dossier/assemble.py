@@ -50,8 +50,9 @@ def assemble(
         _step(outline.numbers[step.id], step, case, findings.get(step.id), samples.get(step.id, ()) if restricted else ())
         for step in case.steps
     )
-    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering())
-    asked = tuple(dict.fromkeys(each for section in outline.asked.values() for each in section))
+    asked = tuple({each.id: each for section in outline.asked.values() for each in section}.values())
+    packs = frozenset(each.pack for each in asked)
+    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), packs)
     sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
     model = subject(case)
     return Dossier(

@@ -26,6 +26,8 @@ class Material:
     changes: Changes | None
     """What changed since the version before; None where there is none."""
     numbering: Numbering
+    packs: frozenset[str]
+    """Names of those whose requirements the document answers."""
 
 
 def block(name: BlockName, material: Material) -> Iterator[Block]:
@@ -217,6 +219,7 @@ def _packs_briefly(material: Material) -> Block:
     facts = (
         Fact(f"{each.name} {each.version}", f"read on {each.last_verified.isoformat()}, sha256 {each.sha256}", "mono")
         for each in material.case.packs
+        if each.name in material.packs
     )
     return _plain(facts=tuple(facts))
 
@@ -287,10 +290,7 @@ def _signature(material: Material) -> Block:
         (Cell("Reviewer, independent of the evaluator"), empty, empty, empty),
         (Cell("Responsible for the provider", note=material.case.provider.name), empty, empty, empty),
     )
-    said = (
-        "A signature here states that the signer has read this document in this version. It attests no fact that is not beside the signer's name above, "
-        "and nothing about conformity. No signature stands in the file itself."
-    )
+    said = "A signature states that the signer has read this version, and nothing about conformity. None stands in the file itself."
     return Block(name="", template="", paragraphs=(said,), tables=(Table("Signatures", columns, rows, widths=(35, 25, 15, 25)),))
 
 
