@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from safetycase.case.claims import Judgement
 
 MOST_ALIKE = 8
-"""Estimates that one version lacks for the same reason, up to which each has its own line."""
+"""Estimates or records that came or went alike, up to which each has its own line."""
 version_path = click.Path(path_type=Path)
 
 
@@ -47,7 +47,7 @@ def _lines(found: "Changes") -> Iterator[str]:
     yield from _section(_of_comparisons(found), map(_estimate, found.estimates))
     yield from _section("estimates that appeared", _presences(found.appeared))
     yield from _section("estimates that vanished", _presences(found.vanished))
-    yield from _section("facts", map(_fact, found.facts))
+    yield from _section("facts", _facts(found.facts))
     attempts = (f"{each.started}  {each.kind}  seed {each.seed}  {each.ended}  {each.note}".rstrip() for each in found.attempts)
     yield from _section("attempts since", attempts)
 
@@ -122,11 +122,20 @@ def _named(presence: "EstimatePresence") -> str:
     return f"{presence.name}: {measured(presence.estimate, presence.name)}"
 
 
-def _fact(change: "FactChange") -> str:
-    where = ".".join(change.path)
-    if isinstance(change.was, dict) or isinstance(change.now, dict):
-        return f"{where}: {'added' if change.was is None else 'removed' if change.now is None else 'changed'}"
-    return f"{where}: {_shown(change.was)} -> {_shown(change.now)}"
+def _facts(listed: "Iterable[FactChange]") -> Iterator[str]:
+    """One line each; whole records that came or went in numbers, such as the requirements of a pack, have one line together."""
+    records: dict[tuple[str, str], list[str]] = {}
+    for each in listed:
+        where = ".".join(each.path)
+        if isinstance(each.was, dict) or isinstance(each.now, dict):
+            word = "added" if each.was is None else "removed" if each.now is None else "changed"
+            records.setdefault((".".join(each.path[:-1]), word), []).append(where)
+        else:
+            yield f"{where}: {_shown(each.was)} -> {_shown(each.now)}"
+    for (area, word), alike in records.items():
+        yield from (
+            [f"{area}: {len(alike)} {word} (--json names them)"] if len(alike) > MOST_ALIKE else [f"{each}: {word}" for each in alike]
+        )
 
 
 def _shown(value: object) -> str:

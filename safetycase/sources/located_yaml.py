@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from safetycase.errors import SafetycaseError, nearest
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same grammar, several times faster where PyYAML was built with libyaml."""
 Place = tuple[str | int, ...]
 """Keys and indices from the top of a document down to one of its values."""
 
@@ -41,9 +43,9 @@ def load_yaml(path: Path, error: type[SafetycaseError]) -> LocatedYaml:
     Raises the given error in one line with file and line.
     """
     text = _read(path, error)
-    loader = yaml.SafeLoader(text)
+    loader = _LOADER(text)
     try:
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        for token in yaml.scan(text, Loader=_LOADER):
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
                 raise error(f"{path}:{token.start_mark.line + 1}: anchors and aliases are not read; write the value out")
         node = loader.get_single_node()

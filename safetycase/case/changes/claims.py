@@ -44,12 +44,12 @@ def _effect(was: Judgement | None, now: Judgement | None) -> ClaimEffect:
     """Lost however it came about, by evidence, by other bounds or by taking the claim away; gained only by evidence."""
     if (_speaks(was, "favourable") and not _speaks(now, "favourable")) or (_speaks(now, "adverse") and not _speaks(was, "adverse")):
         return ClaimEffect.LOST
-    if was is None:
-        return ClaimEffect.GAINED if _speaks(now, "favourable") else ClaimEffect.OTHER
-    if now is None or (was.claim.bears, was.claim.criteria) != (now.claim.bears, now.claim.criteria):
+    if now is None or (was is not None and (was.claim.bears, was.claim.criteria) != (now.claim.bears, now.claim.criteria)):
         return ClaimEffect.OTHER
     better = _speaks(now, "favourable") and not _speaks(was, "favourable")
-    return ClaimEffect.GAINED if better or (_speaks(was, "adverse") and not _speaks(now, "adverse")) else ClaimEffect.OTHER
+    # That evidence for an adverse claim is gone is no evidence against it.
+    overturned = _speaks(was, "adverse") and now.verdict is Verdict.REFUTED
+    return ClaimEffect.GAINED if better or overturned else ClaimEffect.OTHER
 
 
 def _speaks(judgement: Judgement | None, bears: str) -> bool:

@@ -1,8 +1,9 @@
 """The difference of one estimate between two versions: by prompt where they share prompts, else from the two intervals."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Pair:
     items_now: Mapping[str, ItemValue]
     reason: str = ""
     """Why the two cannot be compared; empty where they can."""
+    tolerance: float = 0.0
+    """Relative and absolute difference that another machine or batch size may show in a value."""
 
     @cached_property
     def shared(self) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ class Pair:
     @property
     def has_interval(self) -> bool:
         """Whether the difference is one of the family of comparisons: not where it cannot be compared, or nothing at all differs."""
-        return not self.reason and not (self.is_paired and self._is_unbounded and self._all_equal)
+        return not self.reason and not (self.is_paired and self.largest is None and self._all_equal)
 
     @property
     def largest(self) -> float | None:
@@ -57,12 +60,14 @@ class Pair:
         return 2.0 if self.name.split(".")[0].endswith(("_change", "kappa")) else 1.0
 
     @property
-    def _is_unbounded(self) -> bool:
-        return self.largest is None
+    def numerical(self) -> float:
+        """What may be numerical in the difference of the two estimates."""
+        return self.tolerance * max(1.0, abs(self.was.value), abs(self.now.value))
 
     @property
     def _all_equal(self) -> bool:
-        return all(self.items_was[item].value == self.items_now[item].value for item in self.shared)
+        alike = partial(math.isclose, rel_tol=self.tolerance, abs_tol=self.tolerance)
+        return all(alike(self.items_was[item].value, self.items_now[item].value) for item in self.shared)
 
 
 def difference(pair: Pair, level: float) -> Difference:

@@ -15,7 +15,7 @@ from safetycase.evidence.record import Findings
 FAMILY_LEVEL = 0.95
 """At which the intervals of all differences hold together."""
 
-_ORDER = (Word.UP, Word.DOWN, Word.NONE_SEEN, Word.NOT_COMPARABLE)
+_RANKS = {Word.UP: 0, Word.DOWN: 0, Word.NONE_SEEN: 1, Word.NOT_COMPARABLE: 2}
 
 
 def compared(old: Snapshot, new: Snapshot) -> tuple[EstimateChange, ...]:
@@ -33,7 +33,7 @@ def compared(old: Snapshot, new: Snapshot) -> tuple[EstimateChange, ...]:
     found = [
         _change(pair, levels[(pair.step, pair.name) in claims], tuple(sorted(claims.get((pair.step, pair.name), ())))) for pair in pairs
     ]
-    return tuple(sorted(found, key=lambda each: (_ORDER.index(each.word), not each.claims)))
+    return tuple(sorted(found, key=lambda each: (_RANKS[each.word], not each.claims)))
 
 
 def _levels(resting: int, others: int) -> dict[bool, float]:
@@ -83,9 +83,11 @@ def _measured_anew(step: str, names: list[str], old: Snapshot, new: Snapshot) ->
     was, now = old.findings[step], new.findings[step]
     items_was, items_now = old.by_item(step), new.by_item(step)
     derived = f"derived by version {was.derive_version} of {now.kind} there, by {now.derive_version} here"
+    tolerance = max(old.case.tolerance, new.case.tolerance)
     for name in names:
         reason = _other_judge(step, name, old, new) or _other_unit(name, was, now)
-        pair = Pair(step, name, was.estimates[name], now.estimates[name], items_was.get(name, {}), items_now.get(name, {}), reason)
+        values = items_was.get(name, {}), items_now.get(name, {})
+        pair = Pair(step, name, was.estimates[name], now.estimates[name], *values, reason, tolerance)
         # Values by prompt that give both sealed estimates show that the two versions derive this estimate alike.
         alike = was.derive_version == now.derive_version or pair.is_paired
         yield pair if reason or alike else replace(pair, reason=derived)
@@ -94,20 +96,20 @@ def _measured_anew(step: str, names: list[str], old: Snapshot, new: Snapshot) ->
 def _change(pair: Pair, level: float, claims: tuple[str, ...]) -> EstimateChange:
     found = difference(pair, level) if pair.has_interval else None
     if found is not None:
-        word, reason = _word(found), ""
+        word, reason = _word(found, pair.numerical), ""
     elif pair.reason:
         word, reason = Word.NOT_COMPARABLE, pair.reason
     else:
-        word, reason = Word.NONE_SEEN, f"the same value on each of the {len(pair.shared)} shared prompts"
+        word, reason = Word.NONE_SEEN, f"the same value, but for what is numerical, on each of the {len(pair.shared)} shared prompts"
     return EstimateChange(
         step=pair.step, name=pair.name, claims=claims, was=pair.was, now=pair.now, word=word, difference=found, reason=reason,
     )  # fmt: skip
 
 
-def _word(found: Difference) -> Word:
-    if found.low > 0:
+def _word(found: Difference, numerical: float) -> Word:
+    if found.low > numerical:
         return Word.UP
-    return Word.DOWN if found.high < 0 else Word.NONE_SEEN
+    return Word.DOWN if found.high < -numerical else Word.NONE_SEEN
 
 
 def _same_observation(was: JudgedStep | None, now: JudgedStep | None) -> bool:

@@ -30,11 +30,13 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _step(step: dict[str, Any], snapshot: Snapshot) -> dict[str, Any]:
-    """A step with how it was read, without what is of the moment."""
+    """A step with its seed and how it was read, without what is of the moment."""
     circumstances = {name: value for name, value in (step["circumstances"] or {}).items() if name not in OF_THE_MOMENT}
+    seed = next((each.seed for each in snapshot.case.attempts if each.question == step["question"]), None)
     found = snapshot.findings.get(step["id"])
     read = {"read": found.read, "derive_version": found.derive_version, "limitations": list(found.limitations)} if found else {}
-    return {**{name: value for name, value in step.items() if name != OF_VERDICTS}, "circumstances": circumstances, **read}
+    kept = {name: value for name, value in step.items() if name != OF_VERDICTS}
+    return {**kept, "seed": seed, "circumstances": circumstances, **read}
 
 
 def _compare(path: tuple[str, ...], was: Any, now: Any) -> Iterator[FactChange]:

@@ -37,7 +37,7 @@ class Word(StrEnum):
     UP = "moved up"
     DOWN = "moved down"
     NONE_SEEN = "no change seen"
-    """The interval of the difference holds 0: which shows no difference, and does not show that there is none."""
+    """The interval of the difference holds 0, or what is numerical: which shows no difference, and does not show that there is none."""
     NOT_COMPARABLE = "not comparable"
 
 
@@ -88,7 +88,7 @@ class ClaimEffect(StrEnum):
     LOST = "lost"
     """A favourable claim is no longer supported, or an adverse one now is."""
     GAINED = "gained"
-    """A favourable claim is now supported, or an adverse one no longer is, by the same bounds."""
+    """A favourable claim is now supported, or an adverse one that was is refuted, by the same bounds."""
     OTHER = "other"
 
 
