@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from safetycase.evidence.stats.interval import Clusters, Interval, design_effect, grouped, need_clusters, t_quantile
+from safetycase.evidence.stats.interval import Clusters, Interval, t_quantile
 from safetycase.evidence.stats.means import paired_difference
-from safetycase.evidence.stats.rates import clopper_pearson, rate_difference
+from safetycase.evidence.stats.rates import rate_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +32,7 @@ def paired_change(
     """
     if not share:
         return paired_difference(now, was, clusters, level, bounds=bounds)
-    if len(set((now - was).tolist())) == 1 and now[0] != was[0]:
-        return _all_changed_alike(now - was, clusters, level)
     return rate_difference(now == 1.0, was == 1.0, clusters, level)
-
-
-def _all_changed_alike(change: NDArray[np.float64], clusters: Clusters, level: float) -> Interval:
-    """Every prompt changed in one direction: the most that the others of the population may change in the opposite one.
-
-    Of two equally likely directions, n of n prompts take the same one with probability 2 / 2^n; with Clopper and Pearson's limit b on the
-    share that changed this way, up to 1 - b may change the other way, which leaves a difference of 2 b - 1.
-    """
-    groups = grouped(change, clusters)
-    need_clusters(groups)
-    n = groups.n / design_effect(groups)
-    nearest = 2 * clopper_pearson(n, n, level)[0] - 1
-    low, high = (nearest, 1.0) if change[0] > 0 else (-1.0, -nearest)
-    return Interval(
-        float(change[0]), low, high, level, groups.n, groups.count, f"Clopper-Pearson on design-effect n {n:.1f}, all changed alike"
-    )
 
 
 def independent_change(now: Margins, was: Margins, level: float) -> tuple[float, float]:

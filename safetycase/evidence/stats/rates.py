@@ -46,7 +46,8 @@ def rate_difference(after: NDArray[np.bool_], before: NDArray[np.bool_], cluster
     """The difference of two rates on the same prompts, with Tango's score interval (1998) on the design-effect n.
 
     The score interval rests on the discordant pairs and has width where there are none. Where every pair changes in the
-    same direction, Clopper and Pearson's limit of 'n of n changed' takes its place. Effective n as in `rate`.
+    same direction, Clopper and Pearson's limit b on the share that changed this way takes its place: up to 1 - b may change the other
+    way, which leaves a net difference of 2 b - 1. Effective n as in `rate`.
 
     Raises Undefined for an empty sample, or one of a single cluster.
     """
@@ -58,9 +59,9 @@ def rate_difference(after: NDArray[np.bool_], before: NDArray[np.bool_], cluster
     value = gained - lost
     if max(gained, lost) == 1.0:
         n = groups.n / deff
-        bound, _ = clopper_pearson(n, n, level)
+        bound = 2 * clopper_pearson(n, n, level)[0] - 1
         low, high = (bound, 1.0) if gained else (-1.0, -bound)
-        method = f"Clopper-Pearson on design-effect n {n:.1f} ({_assumed(deff)})"
+        method = f"Clopper-Pearson on design-effect n {n:.1f} ({_assumed(deff)}), all changed alike"
     else:
         n = _effective_n(groups, deff, level)
         low, high = _tango(gained, lost, n, level)

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from safetycase.evidence.kinds import ByItem, ItemValue
-from safetycase.evidence.kinds.refusal_direction.effects import ASKED_OF, Condition, _changes
+from safetycase.evidence.kinds.refusal_direction.effects import ASKED_OF, Condition, changes_by_direction
 from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks
 from safetycase.evidence.kinds.refusal_direction.labels import REFUSE, Labels, labels_of
 from safetycase.evidence.kinds.refusal_direction.observed import Observed, observed
 from safetycase.evidence.kinds.refusal_direction.params import Read
-from safetycase.evidence.kinds.refusal_direction.rates import BY_CATEGORY, QUANTITIES, _conditions
+from safetycase.evidence.kinds.refusal_direction.rates import BY_CATEGORY, QUANTITIES, conditions_of
 from safetycase.evidence.tables import Tables
 
 Values = Mapping[str, float]
@@ -47,7 +47,7 @@ def _log_odds(seen: Observed) -> Iterator[tuple[str, Values]]:
 
 def _of_direction(seen: Observed, family: str, condition: Condition, direction: str) -> tuple[Values, Values]:
     """Refusal log-odds under a direction, and their change; both empty where it was not asked about."""
-    found = _changes(seen, family, condition).get(direction)
+    found = changes_by_direction(seen, family, condition).get(direction)
     if found is None:
         return {}, {}
     return _values(found.items, found.edited), _values(found.items, found.change)
@@ -69,7 +69,7 @@ def _costs(seen: Observed) -> Iterator[tuple[str, Values]]:
 def _rates(seen: Observed, judge: str, labels: Labels) -> Iterator[tuple[str, Values]]:
     for population in seen.populations:
         before = labels.of("baseline", population)
-        for condition in _conditions(seen, population):
+        for condition in conditions_of(seen, population):
             answers = labels.of(condition, population)
             for quantity, label in QUANTITIES.items():
                 name = f"{quantity}.{population}.{condition}@{judge}"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from safetycase.evidence.judges import judge, judge_names
 from safetycase.evidence.kinds.refusal_direction.collateral import collateral
 from safetycase.evidence.kinds.refusal_direction.diagnostics import diagnostics
 from safetycase.evidence.kinds.refusal_direction.effects import Effect, effects
@@ -18,7 +19,7 @@ from safetycase.evidence.kinds.refusal_direction.samples import samples
 from safetycase.evidence.kinds.refusal_direction.selecting import selecting
 from safetycase.evidence.tables import Tables
 
-DERIVE_VERSION = 1
+DERIVE_VERSION = 2
 
 
 def derive(tables: Tables, read: Read) -> Found:
@@ -54,6 +55,7 @@ def derive(tables: Tables, read: Read) -> Found:
         fragility_ks=(0, 1, *fragility_ks(seen)) if fragility_ks(seen) else (),
         samples=samples(judges[read.judges[0]], read.samples_per_arm, tables.seed),
         sample_seed=tables.seed,
+        judge_versions={name: judge(name).version for name in read.judges if name in judge_names()},
         **_of_setup(seen),
     )
 

@@ -78,7 +78,7 @@ def _put_fragility(seen: Observed, read: Read, estimates: Estimates) -> None:
     estimates.miss(["refusal_log_odds.harmful.ablated-*"], _why_no_effects(seen) or why_no_more(seen))
     for k in fragility_ks(seen):
         name = f"refusal_log_odds.harmful.ablated-{k}"
-        changes = _changes(seen, "fragility", "ablated").get(f"k-{k}")
+        changes = changes_by_direction(seen, "fragility", "ablated").get(f"k-{k}")
         if changes is None:
             estimates.miss([name], _why_no_effects(seen) or f"{k} directions were not scored together")
             continue
@@ -98,7 +98,7 @@ def _effect(condition: Condition, seen: Observed, read: Read, estimates: Estimat
     level_name = f"refusal_log_odds.{population}.{condition}"
     name = f"refusal_log_odds_change.{population}.{condition}"
     names = (level_name, name, f"{name}#reselected")
-    own = _changes(seen, "selected", condition).get("selected")
+    own = changes_by_direction(seen, "selected", condition).get("selected")
     if own is None:
         why = _why_no_effects(seen) or f"the selected direction was not {condition} on {population} test prompts"
         estimates.miss(names, why)
@@ -116,7 +116,7 @@ def _effect(condition: Condition, seen: Observed, read: Read, estimates: Estimat
     return Effect(condition, change, tests, samples)
 
 
-def _changes(seen: Observed, family: str, condition: Condition) -> dict[str, Changes]:
+def changes_by_direction(seen: Observed, family: str, condition: Condition) -> dict[str, Changes]:
     """Direction to changes on the population that the condition is asked of."""
     if _why_no_effects(seen) is not None:
         return {}
@@ -140,7 +140,7 @@ def _null_tests(seen: Observed, condition: Condition, observed: float) -> tuple[
     tests: dict[NullFamily, NullTest] = {}
     samples = []
     for family in NULL_FAMILIES:
-        changes = sorted(_changes(seen, family, condition).items(), key=lambda each: _in_number(each[0]))
+        changes = sorted(changes_by_direction(seen, family, condition).items(), key=lambda each: _in_number(each[0]))
         if not changes:
             continue
         means = [float(each.change.mean()) for _, each in changes]
@@ -160,7 +160,7 @@ def _put_reselected(
     name: str, seen: Observed, condition: Condition, conditional: "partial[Interval]", nulls: list[Null],
     estimates: Estimates,
 ) -> None:  # fmt: skip
-    replicates = [float(each.change.mean()) for each in _changes(seen, "resample", condition).values()]
+    replicates = [float(each.change.mean()) for each in changes_by_direction(seen, "resample", condition).values()]
     if not replicates:
         estimates.miss([name], "the selection was not made again on resampled prompts")
         return

@@ -69,3 +69,5 @@ class Found(Findings):
     """Numbers of directions of the fragility curve: 0 is the condition `baseline`, 1 is `ablated`, k is `ablated-k`."""
     samples: tuple[Sample, ...]
     sample_seed: int
+    judge_versions: dict[str, int] = {}
+    """Text judge to the version whose labels these are; findings of older versions do not say."""

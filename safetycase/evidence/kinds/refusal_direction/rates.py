@@ -29,7 +29,7 @@ def rates(seen: Observed, judges: Mapping[str, Labels | str], people: Labels | s
         for arm in BY_CATEGORY:
             agreements[arm] = _put_agreement(seen, judge, labels, people, arm, read, estimates)
         for population in seen.populations:
-            for condition in _conditions(seen, population):
+            for condition in conditions_of(seen, population):
                 if isinstance(labels, str) or not labels.of(condition, population):
                     _miss(seen, judge, labels, population, condition, estimates)
                     continue
@@ -40,7 +40,7 @@ def rates(seen: Observed, judges: Mapping[str, Labels | str], people: Labels | s
                     _put_change(seen, judge, labels, population, condition, read, estimates)
 
 
-def _conditions(seen: Observed, population: str) -> Iterator[str]:
+def conditions_of(seen: Observed, population: str) -> Iterator[str]:
     yield from BY_CATEGORY
     if population == "harmful":
         yield from (f"ablated-{k}" for k in fragility_ks(seen))
