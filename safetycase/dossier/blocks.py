@@ -1,10 +1,12 @@
 """The named blocks that sections of a document are made of: what each of them may show of a case."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from safetycase.case.changes import Changes
 from safetycase.case.judged import JudgedCase
+from safetycase.case.requirements.covered import EvidenceState, RequirementStatus
 from safetycase.dossier import annexes, numbers
 from safetycase.dossier.argument_shown import argument_blocks
 from safetycase.dossier.changes_shown import changes_block
@@ -155,29 +157,36 @@ def _still_to_test(material: Material) -> Block:
 
 
 def _crosswalk(material: Material) -> Block:
-    """Every requirement that evidence of this case bears on."""
-    columns = (Cell("Requirement"), Cell("How the evidence bears on it"), Cell("State"), Cell("What it cannot show"))
-    rows = []
-    for status in material.case.requirements:
-        lines = [line for slot in status.slots for line in slot.evidence if line.state in ("counts", "context", "below the minimum")]
-        if lines:
-            said = dict.fromkeys(f"{line.kind.replace('_', ' ')}: {_bears(line.relation, line.state)}" for line in lines)
-            limits = dict.fromkeys(each for line in lines for each in line.cannot_show)
-            shape, word = STATES[status.state]
-            rows.append(
-                (
-                    Cell(status.provision, note=status.id),
-                    Cell("; ".join(said), note="; ".join(dict.fromkeys(line.note for line in lines if line.note))),
-                    Cell(f"{shape} {word}"),
-                    Cell("; ".join(limits)),
-                )
-            )
+    """Every requirement that evidence of this case bears on; what most of these rows cannot show is said once, before the table."""
+    rows = [(status, _bearing(status)) for status in material.case.requirements]
+    rows = [(status, lines) for status, lines in rows if lines]
+    limits = Counter(each for _, lines in rows for each in dict.fromkeys(each for line in lines for each in line.cannot_show))
+    common = tuple(each for each, times in limits.items() if times > len(rows) / 3)
+    columns = (Cell("Requirement"), Cell("How the evidence bears on it"), Cell("State"), Cell("What it cannot show besides"))
     caption = (
-        "Each row names a clause that this evidence speaks to, and how far. A state of “partly evidenced” says that a part of the clause is "
-        "spoken to, never that a duty is discharged."
+        "Each row names a clause that this evidence speaks to, and how far. A state of “partly evidenced” says that a part of the clause "
+        "is spoken to, never that a duty is discharged."
     )
-    table = Table("Requirements that this evidence bears on", columns, tuple(rows), caption, widths=(20, 30, 15, 35), wide=True, dense=True)
-    return _plain(tables=(table,))
+    made = tuple(_crossing(status, lines, common) for status, lines in rows)
+    table = Table("Requirements that this evidence bears on", columns, made, caption, widths=(20, 35, 15, 30), wide=True, dense=True)
+    said = ("What this evidence cannot show, for most of the clauses below:",) if common else ()
+    return Block(name="", template="blocks/plain.html.j2", paragraphs=said, points=common, tables=(table,))
+
+
+def _bearing(status: RequirementStatus) -> list[EvidenceState]:
+    return [line for slot in status.slots for line in slot.evidence if line.state in ("counts", "context", "below the minimum")]
+
+
+def _crossing(status: RequirementStatus, lines: Sequence[EvidenceState], common: Collection[str]) -> tuple[Cell, ...]:
+    said = dict.fromkeys(f"{line.kind.replace('_', ' ')}: {_bears(line.relation, line.state)}" for line in lines)
+    limits = dict.fromkeys(each for line in lines for each in line.cannot_show if each not in common)
+    shape, word = STATES[status.state]
+    return (
+        Cell(status.provision, note=status.id),
+        Cell("; ".join(said), note="; ".join(dict.fromkeys(line.note for line in lines if line.note))),
+        Cell(f"{shape} {word}"),
+        Cell("; ".join(limits) or "–"),
+    )
 
 
 def _bears(relation: str, state: str) -> str:

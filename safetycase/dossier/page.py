@@ -329,6 +329,11 @@ class Dossier:
     tool: str
 
     @property
+    def blocks(self) -> frozenset[str]:
+        """Names of all blocks that it shows."""
+        return frozenset(block.name for section in self.sections for block in section.blocks)
+
+    @property
     def steps(self) -> tuple[StepSection, ...]:
         """Every step that some section shows in full."""
         return tuple(step for section in self.sections for block in section.blocks for step in block.steps)
