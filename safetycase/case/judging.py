@@ -137,7 +137,7 @@ def _answered(
     case = case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
     built = zip(declared.arguments, paperwork.patterns, strict=True)
     arguments = tuple(
-        build_argument(pattern, case, shown, scope=dict(entry.scope), reviewer=entry.reviewer, history=entry.history)
+        build_argument(pattern, case, shown, scope={**entry.scope}, reviewer=entry.reviewer, history=entry.history)
         for entry, pattern in built
     )
     return case.model_copy(update={"arguments": arguments})

@@ -104,7 +104,7 @@ def register(
         )
         for each in file.findings
     ]
-    opened = []
+    opened: list[Finding] = []
     for claim, judgement in against.items():
         earlier = [each for each in file.findings if each.claim == claim]
         if any(each.closed is None or each.opened_on == evidence[claim] for each in earlier):

@@ -46,7 +46,7 @@ def build(plan: Path, out: Path | None, as_json: bool, templates: Path | None, a
     if as_json:
         click.echo(json.dumps(results(loaded, store), indent=1))
     else:
-        made = [path for path in sorted(sealed.folder.rglob("*")) if path.suffix in (".html", ".pdf", ".md") or path.name.endswith(".gsn.yaml")]
-        for path in made:
-            click.echo(path)
+        for path in sorted(sealed.folder.rglob("*")):
+            if path.name.endswith((".html", ".pdf", ".md", ".gsn.yaml")):
+                click.echo(path)
     return 3 if judged.case.adverse else 0

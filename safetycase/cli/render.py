@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @case_argument
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Render this type instead of those that the plan declares; `all` for every type.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Render this instead of what the plan declares; `all` for every type.")
 @templates_option
 @out_option
 def render(plan: Path, types: tuple[str, ...], templates: Path | None, out: Path | None) -> int:

@@ -94,7 +94,7 @@ def attempts_note(case: JudgedCase) -> str:
 
 def index(case: JudgedCase) -> Index:
     """Digests in full, step by step, after those of the plan."""
-    plan = (Fact("Plan", numbers.grouped(case.plan_digest), "mono"), Fact("Tool", f"safetycase {case.tool_version}"))
+    plan: tuple[Fact, ...] = (Fact("Plan", numbers.grouped(case.plan_digest), "mono"), Fact("Tool", f"safetycase {case.tool_version}"))
     if case.attestations_sha256:
         plan = (*plan, Fact("Attestations", numbers.grouped(case.attestations_sha256), "mono"))
     packs = tuple(Fact(f"{each.name} {each.version}", numbers.grouped(each.sha256), "mono") for each in case.packs)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from safetycase.case.requirements.loading import load_packs
 from safetycase.case.requirements.packs import Requirement, Slot
 from safetycase.dossier.doctypes import dossier_type
+from safetycase.dossier.requirements import matches
 from safetycase.errors import RenderError, nearest
 from safetycase.resources import Templates
 
@@ -39,7 +40,7 @@ def _asked(types: Sequence[str], templates: Templates) -> dict[str, tuple[Slot, 
 
 
 def _matching(pattern: str, known: dict[str, Requirement]) -> list[Requirement]:
-    chosen = [each for id, each in known.items() if (id.startswith(pattern[:-1]) if pattern.endswith("*") else id == pattern)]
+    chosen = [each for key, each in known.items() if matches(pattern, key)]
     if not chosen:
         raise RenderError(f"unknown requirement id {pattern!r}; {nearest(pattern, known)}")
     return chosen

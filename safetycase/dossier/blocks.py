@@ -133,9 +133,8 @@ def _reviews(material: Material) -> Block:
             rows.append((Cell(judgement.claim.text, note=judgement.id), Cell("nobody", "mute"), Cell("–"), Cell("not reviewed")))
         else:
             state = "suspect: the claim or its evidence changed since" if review.suspect else "as reviewed"
-            rows.append(
-                (Cell(judgement.claim.text, note=judgement.id), Cell(review.reviewer), Cell(review.date.isoformat()), Cell(state, note=review.note))
-            )
+            said = (Cell(review.reviewer), Cell(review.date.isoformat()), Cell(state, note=review.note))
+            rows.append((Cell(judgement.claim.text, note=judgement.id), *said))
     return _plain(tables=(Table("Reviews of claims", columns, tuple(rows), widths=(45, 20, 10, 25)),))
 
 
@@ -258,7 +257,10 @@ def _scope(material: Material) -> Block:
         for each in material.case.judgements
     ]
     return _plain(
-        paragraphs=("Declared before the run: an interval wholly beyond its bound decides a claim, for it or against it; across the bound, nothing is decided.",),
+        paragraphs=(
+            "Declared before the run: an interval wholly beyond its bound decides a claim, for it or against it; across the bound, "
+            "nothing is decided.",
+        ),
         facts=tuple(facts),
     )
 
@@ -274,8 +276,9 @@ def _custody(material: Material) -> Block:
     return _plain(
         paragraphs=(
             f"{answered} of {len(case.steps)} planned steps are answered; {annexes.attempts_note(case)}",
-            "Observations are stored under the digest of their question, shards under the digest of their bytes; findings are derived from them without the "
-            "model. The log of attempts is append-only. A sealed version lists the digest of every file; it carries no signature yet.",
+            "Observations are stored under the digest of their question, shards under the digest of their bytes; findings are derived "
+            "from them without the model. The log of attempts is append-only. A sealed version lists the digest of every file; it carries "
+            "no signature.",
         ),
         facts=(Fact("Plan", f"sha256 {numbers.grouped(case.plan_digest)}", "mono"), Fact("Plan first run", case.plan_declared or "never")),
     )

@@ -50,17 +50,19 @@ def _estimates(found: Changes, kinds: Mapping[str, str]) -> Table:
     rows = tuple(_estimate(each, kinds) for each in shown)
     quiet = len(found.estimates) - len(shown)
     caption = (
-        f"{found.comparisons} differences were estimated; their intervals hold together at {numbers.percent(found.family_level)}. An interval that holds 0 "
-        "shows no difference, and does not show that there is none."
+        f"{found.comparisons} differences were estimated; their intervals hold together at {numbers.percent(found.family_level)}. "
+        "An interval that holds 0 shows no difference, and does not show that there is none."
     )
     left = f" {quiet} more estimates, of which no claim makes use, are not listed." if quiet else ""
     return Table("Estimates measured anew", columns, rows, caption + left, widths=(35, 15, 15, 20, 15), wide=True, dense=True)
 
 
 def _estimate(each: EstimateChange, kinds: Mapping[str, str]) -> tuple[Cell, ...]:
-    difference = Cell(_difference(each.name, each.difference), "number", note=each.difference.method) if each.difference else Cell("–", note=each.reason)
+    measured = each.difference
+    difference = Cell(_difference(each.name, measured), "number", note=measured.method) if measured else Cell("–", note=each.reason)
     was, now = (Cell(str(numbers.measured(version, each.name)), "number", note=f"n {version.n}") for version in (each.was, each.now))
-    return (Cell(exhibits.words(kinds.get(each.step, ""), each.name), note=f"step {each.step}", code=each.name), was, now, difference, Cell(each.word.value))
+    called = Cell(exhibits.words(kinds.get(each.step, ""), each.name), note=f"step {each.step}", code=each.name)
+    return (called, was, now, difference, Cell(each.word.value))
 
 
 def _difference(name: str, found: Difference) -> str:

@@ -46,16 +46,21 @@ def chosen(patterns: Iterable[str], known: Mapping[str, RequirementStatus], wher
     """The requirements of a section, in its order; raises RenderError for an id that no pack has."""
     found: dict[str, RequirementStatus] = {}
     for pattern in patterns:
-        matching = [id for id in known if (id.startswith(pattern[:-1]) if pattern.endswith("*") else id == pattern)]
+        matching = [key for key in known if matches(pattern, key)]
         if not matching:
             raise RenderError(f"{where}: unknown requirement id {pattern!r}; {nearest(pattern, known)}")
-        found |= {id: known[id] for id in matching}
+        found |= {key: known[key] for key in matching}
     return tuple(found.values())
+
+
+def matches(pattern: str, requirement: str) -> bool:
+    """Whether a section's pattern (an id, or the common beginning of several and `*`) means a requirement."""
+    return requirement.startswith(pattern[:-1]) if pattern.endswith("*") else requirement == pattern
 
 
 def ledger(asked: Sequence[RequirementStatus], audience: str | None) -> Ledger:
     """How many requirements of a document stand in which state, and which required facts nobody supplied."""
-    counts = Counter(each.state for each in asked)
+    counts: Counter[str] = Counter(each.state for each in asked)
     entries = tuple(LedgerEntry(*STATES[state], state.replace("_", "-"), counts[state]) for state in STATES if counts.get(state))
     missing = tuple(
         dict.fromkeys(

@@ -25,7 +25,7 @@ def document_warnings(
         "withheld": f"facts that the instruments address to other readers than {audience}" if audience else "nothing for this reader",
     }
     added = {each.id: each.text for each in standing_warnings(_of_document(case, asked, audience), facts)}
-    return tuple(WarningText(id, text) for id, text in sorted({**kept, **added}.items()))
+    return tuple(WarningText(key, text) for key, text in sorted({**kept, **added}.items()))
 
 
 def _of_document(case: JudgedCase, asked: Sequence[RequirementStatus], audience: str | None) -> Iterator[str]:

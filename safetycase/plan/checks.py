@@ -70,12 +70,13 @@ def check_dossiers(plan: Plan) -> None:
             raise PlanError(f"{where}: dossiers: unknown type {dossier.type!r}; {nearest(dossier.type, types)}")
     for entry, times in Counter((d.type, d.profile, d.audience or "everyone") for d in plan.declared.dossiers).items():
         if times > 1:
-            raise PlanError(f"{plan.located.where(('dossiers',))}: dossiers: {entry[0]!r} ({', '.join(entry[1:])}) is asked for {times} times")
+            asked = f"{entry[0]!r} ({', '.join(entry[1:])})"
+            raise PlanError(f"{plan.located.where(('dossiers',))}: dossiers: {asked} is asked for {times} times")
 
 
 def check_wording(plan: Plan) -> None:
     """What the plan says in the tool's documents as its own words claims no more than a measurement can."""
-    said = {("case", "title"): plan.declared.case.title, ("case", "summary"): plan.declared.case.summary}
+    said: dict[tuple[str, ...], str] = {("case", "title"): plan.declared.case.title, ("case", "summary"): plan.declared.case.summary}
     said |= {("claims", name, "text"): claim.text for name, claim in plan.declared.claims.items()}
     for place, text in said.items():
         for word in forbidden(text)[:1]:

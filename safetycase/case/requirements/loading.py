@@ -1,7 +1,7 @@
 """Reads requirement packs and refuses what they may not say: unknown kinds and estimates, facts of two types, words that claim too much."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -98,7 +98,7 @@ def _texts(requirement: Requirement) -> Iterator[str]:
         yield from rule.cannot_show
 
 
-def _check_together(packs: Packs, places: list[tuple[Requirement, LocatedYaml, Place]]) -> None:
+def _check_together(packs: Packs, places: Sequence[tuple[Requirement, LocatedYaml, Place]]) -> None:
     """One id is one requirement, one fact is of one type, and what is named exists."""
     first: dict[str, Requirement] = {}
     for requirement, located, at in places:
