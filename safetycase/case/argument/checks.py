@@ -88,7 +88,8 @@ def _lists(written: Written) -> Problems:
 
 def _reference(written: Written, key: str, reference: str, times: int, wants: tuple[NodeType, ...]) -> Iterator[str]:
     if reference not in written.nodes:
-        yield f"no element {reference!r}; {nearest(reference, written.nodes)}"
+        alike = [each for each in written.nodes if _letters(each) == _letters(reference)]
+        yield f"no element {reference!r}; {nearest(reference, alike or written.nodes)}"
     elif reference == key:
         yield f"{key} refers to itself"
     elif times > 1:
@@ -201,6 +202,10 @@ def _circle(written: Written) -> list[str]:
         first = min(range(len(circle)), key=lambda i: list(written.nodes).index(circle[i]))
         return [*circle[first:], *circle[:first], circle[first]]
     return []
+
+
+def _letters(key: str) -> str:
+    return key.rstrip("0123456789.")
 
 
 def _a(kind: NodeType) -> str:

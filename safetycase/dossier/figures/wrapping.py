@@ -13,12 +13,13 @@ _CLASSES = (
     (0.30, "!f()[]{}-•"),
     (0.36, "tr/\\°²³¹º"),
     (0.44, '*?sz"“”„'),
-    (0.48, "cxvyJY–_"),
-    (0.50, "kLF#$+0123456789<=>^aeg~¢£¤¥§¬±×÷€X"),
-    (0.56, "bdhnopquVESATZ`¨¯´¸µ"),
-    (0.61, "BCPRKß&DÞGþ«»"),
+    (0.48, "cxvyJY–"),
+    (0.50, "kLF#$+0123456789<=>^aeg~¢£¤¥§¬±×÷€_"),
+    (0.56, "bdhnopquVESATZX`¨¯´¸µ"),
+    (0.61, "BCPRKßďĎ&DÞGþ«»"),
     (0.68, "HNUOQ"),
-    (0.75, "MwW©"),
+    (0.75, "Mw©"),
+    (0.80, "W"),
     (0.90, "m%@æœ—―½¼¾ÆŒ"),
 )
 """Widest advances of the regular face, in units of the type size; a test measures the fonts."""
