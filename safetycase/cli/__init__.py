@@ -14,6 +14,7 @@ from safetycase.cli.init import init
 from safetycase.cli.judge import judge
 from safetycase.cli.listing import list_
 from safetycase.cli.render import render
+from safetycase.cli.review import review
 from safetycase.cli.run import run
 from safetycase.errors import SafetycaseError
 
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (init, check, run, render, build, diff, import_, judge, list_):
+for command in (init, check, run, render, build, diff, import_, judge, review, list_):
     cli.add_command(command)
 
 

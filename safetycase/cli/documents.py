@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetycase import __version__
@@ -97,7 +98,7 @@ def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: 
                 made[".md"] = text.encode()
             case "gsn2x":
                 for argument in judged.case.arguments:
-                    made[f"-{argument.name}.gsn.yaml"] = gsn2x(argument).encode()
+                    made[f"-{Path(argument.pattern).stem}.gsn.yaml"] = gsn2x(argument).encode()
     return made
 
 

@@ -9,7 +9,7 @@ from safetycase.cli.options import templates_option
 
 
 @click.command()
-@click.option("--dossier", "types", multiple=True, metavar="TYPE", help="Write attestations.yaml with every fact that this document asks for.")
+@click.option("--dossier", "types", multiple=True, metavar="TYPE", help="Write the facts that this type of document asks people for.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; otherwise plan.yaml, or attestations.yaml.")
 @click.option("--force/--no-force", help="Overwrite a file that is there.")
 @templates_option

@@ -7,10 +7,10 @@ import click
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["kinds", "dossiers", "organisms"]))
+@click.argument("what", type=click.Choice(["kinds", "dossiers", "requirements", "arguments", "organisms"]))
 @click.option("--json/--no-json", "as_json", help="Print as JSON.")
 def list_(what: str, as_json: bool) -> None:
-    """List kinds of evidence, dossier types or organisms."""
+    """List kinds of evidence, dossier types, requirement packs, argument patterns or organisms."""
     entries = _LISTS[what]()
     if as_json:
         click.echo(json.dumps(entries, indent=1))
@@ -31,10 +31,38 @@ def _dossiers() -> list[dict[str, str]]:
     return [{"name": name, "summary": dossier_type(name).lead} for name in dossier_types()]
 
 
+def _requirements() -> list[dict[str, str]]:
+    from safetycase.case.requirements.loading import load_packs
+    from safetycase.resources import bundled
+
+    return [
+        {
+            "name": pack.pack,
+            "summary": f"{pack.instrument.title}: {len(pack.requirements)} requirements, version {pack.version}, read {pack.last_verified}",
+        }
+        for pack in load_packs(bundled()).packs
+    ]
+
+
+def _arguments() -> list[dict[str, str]]:
+    from safetycase.case.argument import load_pattern
+    from safetycase.resources import bundled, directory
+
+    names = (name.removeprefix("arguments/").removesuffix(".yaml") for name in bundled().names("arguments/*.yaml"))
+    loaded = (load_pattern(name, directory("templates"), bundled()) for name in names)
+    return [{"name": pattern.name, "summary": pattern.written.title} for pattern in loaded]
+
+
 def _organisms() -> list[dict[str, str]]:
     from safetycase.sources.organisms import organisms
 
     return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in organisms().values()]
 
 
-_LISTS: dict[str, Callable[[], list[dict[str, str]]]] = {"kinds": _kinds, "dossiers": _dossiers, "organisms": _organisms}
+_LISTS: dict[str, Callable[[], list[dict[str, str]]]] = {
+    "kinds": _kinds,
+    "dossiers": _dossiers,
+    "requirements": _requirements,
+    "arguments": _arguments,
+    "organisms": _organisms,
+}

@@ -4,19 +4,10 @@ from collections.abc import Iterator
 
 from safetycase.case.goals import Argument, Node, NodeType
 from safetycase.case.judged import JudgedCase
-from safetycase.dossier import numbers
+from safetycase.dossier import argued, numbers
 from safetycase.dossier.figures import goal_structure
 from safetycase.dossier.page import Block, Cell, Fact, Figure, Table
 
-_TYPES = {
-    NodeType.GOAL: "goal",
-    NodeType.STRATEGY: "strategy",
-    NodeType.SOLUTION: "solution",
-    NodeType.CONTEXT: "context",
-    NodeType.ASSUMPTION: "assumption",
-    NodeType.JUSTIFICATION: "justification",
-    NodeType.DEFEATER: "defeater",
-}
 _ENTERS = {"support": "supports", "lower-bound": "bounds the success of an attack from below", "defeater": "counts against"}
 
 
@@ -51,8 +42,8 @@ def _scope(argument: Argument) -> Iterator[Fact]:
 def _figures(argument: Argument) -> Iterator[Figure]:
     for picture in goal_structure.figures(argument):
         caption = (
-            "Goal Structuring Notation: goals in rectangles, strategies in parallelograms, evidence in circles, context in rounded boxes; a diamond marks what is "
-            "not developed; dashed rust marks what challenges a goal."
+            "Goal Structuring Notation: goals in rectangles, strategies in parallelograms, evidence in circles, context in rounded boxes; "
+            "a diamond marks what is not developed; dashed rust marks what challenges a goal."
         )
         yield Figure(picture.title, picture.drawing, caption)
 
@@ -67,7 +58,7 @@ def _goal(node: Node) -> tuple[Cell, ...]:
     state = " ".join(word for word, holds in (("undeveloped", node.undeveloped), ("defeated", node.defeated)) if holds)
     sure = Cell(node.confidence.word.value, note=node.confidence.rationale) if node.confidence else Cell("–", "mute")
     note = f"asked for by {', '.join(node.requirements)}" if node.requirements else ""
-    return (Cell(node.id, note=state or _TYPES[node.type]), Cell(node.text, note=note), sure)
+    return (Cell(node.id, note=state or argued.named(node)), Cell(node.text, note=note), sure)
 
 
 def _defeaters(argument: Argument) -> Table:
@@ -75,12 +66,17 @@ def _defeaters(argument: Argument) -> Table:
     rows = []
     for node in argument.nodes:
         if node.type is NodeType.DEFEATER:
-            reply = node.reply
-            state = Cell(reply.status, note="; ".join(part for part in (f"owner: {reply.owner}", reply.reason) if part)) if reply else Cell("open")
             kind = "rests on evidence" if node.counts_against else "doubt"
-            rows.append((Cell(node.id, note=kind), Cell(node.text, note=_measured(node)), Cell(", ".join(node.challenges)), state))
-    caption = "Defeaters are doubts that would change the conclusion; counter-evidence of this case stands among them, and none is left out."
+            challenged = Cell(", ".join(node.challenges))
+            rows.append((Cell(node.id, note=kind), Cell(node.text, note="\n".join(argued.measured(node))), challenged, _reply(node)))
+    caption = "Defeaters are doubts that would change the conclusion. Counter-evidence of this case stands among them; none is left out."
     return Table("Defeaters and counter-evidence", columns, tuple(rows), caption, widths=(15, 45, 10, 30), wide=True)
+
+
+def _reply(node: Node) -> Cell:
+    if node.reply is None:
+        return Cell("open")
+    return Cell(node.reply.status, note="; ".join(part for part in (f"owner: {node.reply.owner}", node.reply.reason) if part))
 
 
 def _solutions(argument: Argument) -> Table:
@@ -89,16 +85,16 @@ def _solutions(argument: Argument) -> Table:
     for node in argument.nodes:
         if node.type is NodeType.SOLUTION:
             enters = "; ".join(dict.fromkeys(_ENTERS[each.enters] for each in node.evidence))
-            weak = ", ".join(dict.fromkeys(word for each in node.evidence for word in each.standing))
             digests = ", ".join(dict.fromkeys(each.findings_sha256[:12] for each in node.evidence))
-            rows.append((Cell(node.id), Cell(node.text, note=_measured(node)), Cell(enters or "–", note=weak), Cell(digests or "none", "mono")))
+            how = Cell(enters or "–", note=argued.standing(node))
+            rows.append((Cell(node.id), Cell(node.text, note="\n".join(argued.measured(node))), how, Cell(digests or "none", "mono")))
     return Table("Solutions", columns, tuple(rows), widths=(10, 50, 25, 15), wide=True)
 
 
 def _beside(argument: Argument) -> Table:
     columns = (Cell("Element"), Cell("Text"))
     kinds = (NodeType.CONTEXT, NodeType.ASSUMPTION, NodeType.JUSTIFICATION)
-    rows = tuple((Cell(node.id, note=_TYPES[node.type]), Cell(node.text)) for node in argument.nodes if node.type in kinds)
+    rows = tuple((Cell(node.id, note=argued.named(node)), Cell(node.text)) for node in argument.nodes if node.type in kinds)
     return Table("Contexts, assumptions and justifications", columns, rows, widths=(15, 85))
 
 
@@ -107,8 +103,3 @@ def _breaches(argument: Argument) -> Table:
     rows = tuple((Cell(str(each.rule), note=each.node), Cell(each.words), Cell(each.missing)) for each in argument.breaches)
     caption = f"{len({each.rule for each in argument.breaches})} of ten rules are breached."
     return Table("What a reviewer would miss", columns, rows, caption, widths=(10, 45, 45), wide=True)
-
-
-def _measured(node: Node) -> str:
-    said = [f"{each.name}: {numbers.measured(each.estimate, each.name)}" for ref in node.evidence for each in ref.measured]
-    return "; ".join(dict.fromkeys(said))
