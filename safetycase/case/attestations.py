@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import JsonValue
 
 from safetycase.case.requirements.packs import Slot
 from safetycase.errors import SourceError, nearest
@@ -14,13 +14,14 @@ from safetycase.evidence.record import Record
 from safetycase.sources.located_yaml import LocatedYaml, load_yaml, parse
 
 FILE = "attestations.yaml"
-Value = StrictBool | StrictInt | StrictFloat | datetime.date | StrictStr | tuple[StrictStr, ...]
+Value = JsonValue | datetime.date
 
 
 class Attested(Record):
     """One fact, who states it, when, and where that can be looked up."""
 
     value: Value | None = None
+    """Of the type that its slot asks for."""
     not_applicable: str = ""
     """Why the fact does not apply; instead of a value."""
     owner: str | None = None
@@ -76,14 +77,14 @@ def written(slot: Slot, value: Value) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case tuple():
-            return ", ".join(value)
+        case list():
+            return ", ".join(map(str, value))
         case datetime.date():
             return value.isoformat()
         case int() | float():
             return f"{value:g} {slot.unit}".rstrip() if abs(value) >= 1e6 or isinstance(value, float) else f"{value} {slot.unit}".rstrip()
-        case str():
-            return value
+        case _:
+            return str(value)
 
 
 def _check(slot: Slot, stated: Attested, located: LocatedYaml) -> None:
@@ -120,7 +121,7 @@ def _wrong(slot: Slot, value: Value) -> str:
         case "yes-no":
             return "" if isinstance(value, bool) else "yes or no"
         case "list":
-            return "" if isinstance(value, tuple) and value else "a list such as [one, two]"
+            return "" if isinstance(value, list) and value and all(isinstance(each, str) for each in value) else "a list such as [one, two]"
 
 
 def _is_date(value: Value) -> bool:

@@ -335,5 +335,6 @@ class Dossier:
 
     @property
     def steps(self) -> tuple[StepSection, ...]:
-        """Every step that some section shows in full."""
-        return tuple(step for section in self.sections for block in section.blocks for step in block.steps)
+        """Every step whose evidence stands in the document, in full or cited."""
+        shown = [block for section in self.sections for block in section.blocks if block.name in ("evidence", "cited")]
+        return tuple(step for block in shown for step in block.steps)

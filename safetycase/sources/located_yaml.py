@@ -1,5 +1,6 @@
 """YAML that knows its lines: a file read into data, and data checked against a record, with errors that say where and what was meant."""
 
+import itertools
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,8 @@ def _first_problem(model: type[BaseModel], located: LocatedYaml, at: Place, inva
     """The most telling problem as one line: a misspelt key before the missing one that it causes."""
     problems = sorted(invalid.errors(), key=lambda each: each["type"] != "extra_forbidden")
     problem = problems[0]
-    place: Place = tuple(problem["loc"])
+    # Behind a part such as `json-or-python[…]` stand the members of a union that pydantic tried, not places of the file.
+    place: Place = tuple(itertools.takewhile(lambda part: "[" not in str(part), problem["loc"]))
     full = at + place
     named = ".".join(str(part) for part in full) or "document"
     if problem["type"] == "extra_forbidden":

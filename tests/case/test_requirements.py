@@ -1,0 +1,258 @@
+"""Requirement packs: what they may not say, and how far a case answers them."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from safetycase.case.attestations import Attestations, Attested
+from safetycase.case.declared import ProviderRole
+from safetycase.case.requirements.coverage import Answers, coverage, packs_used, requirement_state
+from safetycase.case.requirements.covered import RequirementStatus, SlotState, SlotStatus, State
+from safetycase.case.requirements.loading import Packs, load_packs
+from safetycase.errors import RenderError
+from safetycase.evidence.record import Findings
+from safetycase.resources import Templates, bundled, overlaid
+from tests.dossier.synthetic import found
+
+TODAY = datetime.date(2026, 11, 21)
+EFFECT = "refusal_log_odds_change.harmful.ablated"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal values out, as anchors are not read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def requirement(**changes: Any) -> dict[str, Any]:
+    """A requirement with one slot of each way to fill it."""
+    return {
+        "id": "toy:1",
+        "provision": "Article 1",
+        "summary": "Say what the model rests on.",
+        "applies": {"roles": ["provider-gpai"], "since": datetime.date(2025, 8, 2)},
+        "audience": ["ai-office"],
+        "source": {"tag": "R", "confidence": "H", "ref": "a text", "read_on": TODAY},
+        "slots": [{"id": "mechanism", "about": "What was measured.", "fill": "evidence"}],
+        "evidence": [rule()],
+        **changes,
+    }
+
+
+def rule(**changes: Any) -> dict[str, Any]:
+    """An evidence rule that the synthetic findings meet."""
+    return {"kind": "refusal_direction", "slot": "mechanism", "relation": "partial", "cannot_show": ["other attacks"], **changes}
+
+
+def write(folder: Path, *requirements: dict[str, Any], **changes: Any) -> Templates:
+    """A templates folder whose only pack holds these requirements, over the bundled templates but without their packs."""
+    pack = {
+        "pack": "toy",
+        "version": "1",
+        "last_verified": TODAY,
+        "instrument": {"id": "toy", "title": "A toy", "citation": "none", "legal_force": "voluntary", "about": "Made for a test."},
+        "planned": ["feature_drift"],
+        "requirements": list(requirements),
+        **changes,
+    }
+    (folder / "requirements").mkdir(parents=True, exist_ok=True)
+    text = yaml.dump(pack, Dumper=_Plain, sort_keys=False)
+    (folder / "requirements" / "toy.yaml").write_text(text, encoding="utf-8")
+    return Templates((folder,))
+
+
+def answered(packs: Packs, *, role: ProviderRole = "provider-gpai", declared: bool = True, **changes: Any) -> dict[str, RequirementStatus]:
+    """Coverage by the synthetic findings, by requirement."""
+    facts: dict[str, Any] = {
+        "role": role,
+        "findings": {"refusal": found()},
+        "declared_before": lambda step: declared,
+        "attestations": Attestations(),
+        "recorded": {},
+        "prefills": {},
+        "as_of": TODAY,
+    }
+    return {each.id: each for each in coverage(packs, Answers(**{**facts, **changes}))}
+
+
+LOCKED = {"slots": [{"id": "marks", "about": "x", "fill": "evidence"}], "evidence": [rule(slot="marks")]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        pytest.param({"evidence": [rule(kind="refusal_directions")]}, "unknown kind 'refusal_directions'; did you mean 'refusal_direction'", id="kind"),
+        pytest.param(
+            {"evidence": [rule(minimum={"estimates": ["refusal_rate.harmful.ablate"]})]}, "did you mean 'refusal_rate.harmful.ablated'", id="estimate"
+        ),
+        pytest.param({"id": "aia:50.2", **LOCKED}, "evidence on Article 50: found some, expected none", id="evidence on Article 50"),
+        pytest.param({"provision": "Article 50(2)", **LOCKED}, "evidence on Article 50", id="Article 50 by another id"),
+        pytest.param({"related": ["toy:2"]}, "unknown requirement id 'toy:2'; did you mean 'toy:1'", id="related"),
+        pytest.param({"summary": "Say that it is safe."}, "says 'safe'", id="a forbidden word"),
+        pytest.param({"evidence": [rule(relation="supports")]}, "minimum: found none; expected one with relation: supports", id="support for nothing"),
+        pytest.param({"evidence": [rule(cannot_show=[])]}, "cannot_show: found none", id="no limit"),
+        pytest.param({"evidence": [rule(slot="mechanisms")]}, "slot 'mechanisms' is none of fill: evidence", id="slot"),
+        pytest.param({"applies": {"roles": ["provider"]}}, "input should be 'provider-gpai'", id="role"),
+        pytest.param({"statuss": "evidenced"}, "unknown key", id="a status typed by hand"),
+    ],
+)
+def test_a_pack_that_claims_too_much_is_one_line(tmp_path: Path, wrong: dict[str, Any], message: str) -> None:
+    """File and line, what was found, what was expected, the nearest valid name."""
+    templates = write(tmp_path, requirement(**wrong))
+
+    with pytest.raises(RenderError) as raised:
+        load_packs(templates)
+
+    assert message in str(raised.value)
+    assert "toy.yaml:" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_one_fact_is_of_one_type_everywhere(tmp_path: Path) -> None:
+    """A fact is attested once and stands in every row that asks for it."""
+    slots = [[{"id": "licence", "about": "x", "fill": "attestation", "type": each}] for each in ("text", "url")]
+    templates = write(tmp_path, *(requirement(id=f"toy:{i}", slots=slots[i], evidence=[]) for i in (0, 1)))
+
+    with pytest.raises(RenderError, match="'licence' is of type url here and text elsewhere"):
+        load_packs(templates)
+
+
+def test_the_bundled_packs_load_beneath_an_overlay(tmp_path: Path) -> None:
+    """An overlay adds a pack and takes none away."""
+    write(tmp_path, requirement())
+
+    names = {pack.pack for pack in load_packs(overlaid(tmp_path)).packs}
+
+    assert names == {"eu-ai-act", "gpai-code-of-practice", "nist-ai-600-1", "toy"}
+    assert names - {"toy"} == {pack.pack for pack in load_packs(bundled()).packs}
+
+
+@pytest.mark.parametrize(
+    ("minimum", "lacking"),
+    [
+        pytest.param({}, None, id="nothing asked"),
+        pytest.param({"estimates": [EFFECT], "n": 100, "clusters": 20, "nulls": [EFFECT]}, None, id="met"),
+        pytest.param({"estimates": [EFFECT], "n": 100_000}, "at least 100000 are asked for", id="n"),
+        pytest.param({"estimates": [EFFECT], "clusters": 1000}, "at least 1000 are asked for", id="clusters"),
+        pytest.param({"nulls": ["kl.harmless.ablated"]}, "stands beside no null", id="null"),
+        pytest.param({"declared_before": True}, "declared or edited after the evidence was seen", id="declared before"),
+    ],
+)
+def test_evidence_below_the_minimum_counts_for_nothing(tmp_path: Path, minimum: dict[str, Any], lacking: str | None) -> None:
+    """It is shown, with what it lacks, and leaves the slot missing."""
+    packs = load_packs(write(tmp_path, requirement(evidence=[rule(minimum=minimum)])))
+
+    status = answered(packs, declared=False)["toy:1"]
+    line = status.slots[0].evidence[0]
+
+    if lacking is None:
+        assert (status.state, line.state, line.unmet) == ("partially_evidenced", "counts", ())
+    else:
+        assert (status.state, line.state) == ("missing", "below the minimum")
+        assert lacking in line.unmet[0]
+
+
+def test_a_minimum_holds_for_absent_estimates(tmp_path: Path) -> None:
+    """An estimate that is not there says why, in the words of the findings."""
+    bare = Findings.model_construct(**{**vars(found()), "estimates": {}, "absent": {"kl.*": "nothing was generated"}})
+    packs = load_packs(write(tmp_path, requirement(evidence=[rule(minimum={"estimates": ["kl.harmless.ablated"]})])))
+
+    line = answered(packs, findings={"refusal": bare})["toy:1"].slots[0].evidence[0]
+
+    assert line.unmet == ("no estimate kl.harmless.ablated (nothing was generated)",)
+
+
+def test_a_planned_kind_is_not_assessed_by_this_version(tmp_path: Path) -> None:
+    """The pack may know more than the installation; that is neither missing nor evidenced."""
+    packs = load_packs(write(tmp_path, requirement(evidence=[rule(kind="feature_drift")])))
+
+    status = answered(packs)["toy:1"]
+
+    assert status.slots[0].evidence[0].state == "not assessed by this version"
+    assert (status.slots[0].state, status.state) == ("not_assessed", "not_assessable_by_tool")
+
+
+def test_context_fills_no_slot(tmp_path: Path) -> None:
+    """What is read beside a clause is shown and never counted."""
+    packs = load_packs(write(tmp_path, requirement(evidence=[rule(relation="context")])))
+
+    status = answered(packs)["toy:1"]
+
+    assert (status.slots[0].evidence[0].state, status.state) == ("context", "not_assessable_by_tool")
+
+
+def test_article_50_is_never_answered() -> None:
+    """Whatever is attested, every row of the transparency duties reads: not assessable by this tool."""
+    packs = load_packs(bundled())
+    stated = Attested(value=True, owner="Jo", date=TODAY)
+    everything = Attestations(facts={name: stated for name, slot in packs.facts.items() if slot.type == "yes-no"})
+
+    rows = [each for each in answered(packs, attestations=everything).values() if each.id.startswith(("aia:50.", "aia:111.4"))]
+
+    assert len(rows) >= 7
+    assert {row.state for row in rows} == {"not_assessable_by_tool"}
+    assert not any(slot.evidence for row in rows for slot in row.slots)
+    assert any(slot.state == "attested" for row in rows for slot in row.slots)
+
+
+@pytest.mark.parametrize(
+    ("role", "as_of", "duty"),
+    [
+        pytest.param("provider-gpai", TODAY, "applies", id="bound"),
+        pytest.param("provider-gpai", datetime.date(2025, 8, 1), "applies later", id="before its date"),
+        pytest.param("researcher", TODAY, "no duty under the declared role", id="another role"),
+    ],
+)
+def test_duty_follows_role_and_date(tmp_path: Path, role: ProviderRole, as_of: datetime.date, duty: str) -> None:
+    """Whom a clause binds, and from when."""
+    packs = load_packs(write(tmp_path, requirement()))
+
+    assert answered(packs, role=role, as_of=as_of)["toy:1"].duty == duty
+
+
+@pytest.mark.parametrize(("days", "stale"), [(0, False), (90, False), (91, True)])
+def test_a_pack_older_than_ninety_days_is_stale(days: int, stale: bool) -> None:
+    """The law may have changed since it was read."""
+    packs = load_packs(bundled())
+    read = packs.packs[0].last_verified
+
+    assert packs_used(packs, read + datetime.timedelta(days=days))[0].stale is stale
+
+
+def slot(state: SlotState, *, required: bool = True) -> SlotStatus:
+    return SlotStatus(id="x", about="", required=required, audience=(), state=state)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ((), "not_assessable_by_tool"),
+        (("missing",), "missing"),
+        (("attested",), "attested"),
+        (("attested", "recorded"), "attested"),
+        (("recorded",), "evidenced"),
+        (("recorded", "prefilled"), "prefilled"),
+        (("evidenced",), "evidenced"),
+        (("evidenced", "recorded"), "evidenced"),
+        (("evidenced", "attested"), "partially_evidenced"),
+        (("evidenced", "missing"), "partially_evidenced"),
+        (("partially_evidenced",), "partially_evidenced"),
+        (("attested", "missing"), "missing"),
+        (("attested", "not_assessed"), "missing"),
+        (("not_assessed",), "not_assessable_by_tool"),
+        (("not_applicable",), "not_applicable"),
+        (("not_applicable", "attested"), "attested"),
+    ],
+)
+def test_a_missing_slot_never_counts_as_evidenced(states: tuple[SlotState, ...], expected: State) -> None:
+    """The state of a requirement is computed from its required slots."""
+    assert requirement_state([slot(each) for each in states]) == expected
+
+
+def test_optional_slots_decide_nothing_beside_required_ones() -> None:
+    """A fact that nobody has to give does not make a requirement incomplete."""
+    assert requirement_state([slot("attested"), slot("missing", required=False)]) == "attested"
