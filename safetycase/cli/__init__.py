@@ -6,6 +6,7 @@ import sys
 import click
 
 from safetycase import __version__
+from safetycase.cli.attach import attach
 from safetycase.cli.build import build
 from safetycase.cli.check import check
 from safetycase.cli.diff import diff
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (init, check, run, render, build, diff, import_, judge, review, list_):
+for command in (init, check, run, render, build, diff, attach, import_, judge, review, list_):
     cli.add_command(command)
 
 

@@ -18,15 +18,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
 from safetycase import resources
-from safetycase.dossier.doctypes import dossier_type, dossier_types
+from safetycase.dossier.doctypes import dossier_type, dossier_types, short
 from safetycase.dossier.page import Dossier
 from safetycase.dossier.visible import visible
 from safetycase.errors import RenderError
-
-
-def short(path: Path) -> str:
-    return resources.bundled().short(path)
-
 
 __all__ = ["dossier_types", "render_html", "render_pdf"]
 
@@ -85,11 +80,11 @@ def render_pdf(dossier: Dossier) -> bytes:
 def _render(dossier: Dossier, *, bundled_only: bool) -> str:
     kind = dossier_type(dossier.type)
     root = resources.directory("templates")
-    style = _fonts() + _style(root / kind.style)
+    style = _fonts() + _style(root / "dossiers" / dossier.type / kind.style)
     environment = _environment(root, bundled_only=bundled_only)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     try:
-        template = environment.get_template(kind.document)
+        template = environment.get_template(f"dossiers/{dossier.type}/{kind.document}")
         return template.render(dossier=dossier, style=Markup(style), style_hash=f"sha256-{digest}")
     except jinja2.TemplateSyntaxError as error:
         where = short(Path(error.filename)) if error.filename else str(error.name)
