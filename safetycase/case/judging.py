@@ -135,9 +135,10 @@ def _answered(
         as_of=paperwork.as_of,
     )
     case = case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
+    reviewers = ", ".join(sorted({each.reviewer for each in case.reviews if not each.suspect}))
     built = zip(declared.arguments, paperwork.patterns, strict=True)
     arguments = tuple(
-        build_argument(pattern, case, shown, scope={**entry.scope}, reviewer=entry.reviewer, history=entry.history)
+        build_argument(pattern, case, shown, scope={**entry.scope}, reviewer=entry.reviewer or reviewers, history=entry.history)
         for entry, pattern in built
     )
     return case.model_copy(update={"arguments": arguments})

@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
+from safetycase.sources.front_matter import card_metadata
+
 _LONGEST = 300
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
 
 
 def model_facts(folder: Path) -> dict[str, str]:
     """`config.…` and `card.…` facts as short texts; whatever cannot be read is left out."""
-    facts: dict[str, str] = {}
+    facts = {f"card.{name}": value for name, value in card_metadata(folder).items()}
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,20 +1,30 @@
 """Judged cases and findings for the tests of the showing half: a plausible one, and some that would break a page."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from safetycase.case.argument import build_argument, load_pattern
+from safetycase.case.attestations import Attestations, Attested
 from safetycase.case.claims import Claim, Criterion, Judgement, Standing, judge
 from safetycase.case.declared import Artefact, CaseInfo, Engagement, Provider
 from safetycase.case.judged import Attempt, JudgedCase, JudgedModel, JudgedStep, PromptSetFacts, StandingWarning
+from safetycase.case.recorded import recorded_facts
+from safetycase.case.requirements.coverage import Answers, coverage, packs_used
+from safetycase.case.requirements.loading import load_packs
+from safetycase.case.warnings import case_facts, standing_warnings
 from safetycase.dossier.assemble import assemble
 from safetycase.dossier.page import Dossier, Profile, SampleText
 from safetycase.evidence.kinds.refusal_direction.findings import Found, TokenCount
 from safetycase.evidence.record import Circumstances, Findings, Imported, Outcome
+from safetycase.resources import bundled
 from tests.dossier.synthetic import digest, estimate, found
 
 HOSTILE = "<script>alert(1)</script> {{7*7}} \u202eevil\u202c \x07 שלום " + "w" * 180
 STEP = "refusal"
+TODAY = datetime.date(2026, 11, 21)
 MADE = "2026-11-20T12:53:04+00:00"
 
 
@@ -26,17 +36,20 @@ class Story:
     findings: Mapping[str, Findings]
     samples: Mapping[str, tuple[SampleText, ...]] = field(default_factory=dict)
 
-    def dossier(self, profile: Profile = "public", *, version: str = "1.0.0") -> Dossier:
+    def dossier(
+        self, profile: Profile = "public", *, version: str = "1.0.0", type: str = "evidence-report", audience: str | None = None
+    ) -> Dossier:
         """The document of this story."""
         made = MADE if self.findings else ""
         return assemble(
             self.case,
             self.findings,
-            dossier_type="evidence-report",
+            dossier_type=type,
             version=version,
             profile=profile,
             samples=self.samples,
             made=made,
+            audience=audience,
         )
 
 
@@ -222,6 +235,28 @@ def plausible() -> Story:
         for each in findings[STEP].samples
     )
     return Story(case(findings), findings, {STEP: texts})
+
+
+def covered(**stated: Attested) -> Story:
+    """The plausible case beside all requirement packs, with one argument and these attested facts."""
+    story = plausible()
+    packs = load_packs(bundled())
+    recorded, prefills = recorded_facts(story.case)
+    answers = Answers(
+        role=story.case.provider.role,
+        findings=story.findings,
+        declared_before=lambda step: True,
+        attestations=Attestations(sha256=digest("attestations"), facts=stated),
+        recorded=recorded,
+        prefills=prefills,
+        as_of=TODAY,
+    )
+    asked = {"requirements": coverage(packs, answers), "packs": packs_used(packs, TODAY)}
+    warned = standing_warnings(("W01", "W02", "W04", "W05", "W07-RD", "W08", "W14", "W16"), case_facts(story.case))
+    judged = story.case.model_copy(update={**asked, "warnings": warned, "attestations_sha256": digest("attestations")})
+    pattern = load_pattern("refusal-under-weight-access", Path(), bundled())
+    argued = judged.model_copy(update={"arguments": (build_argument(pattern, judged, story.findings),)})
+    return Story(argued, story.findings, story.samples)
 
 
 def nothing_run() -> Story:
