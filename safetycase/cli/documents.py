@@ -15,6 +15,7 @@ from safetycase.resources import Templates
 if TYPE_CHECKING:
     from safetycase.case.changes import Changes
     from safetycase.dossier.page import Dossier, SampleText
+    from safetycase.dossier.printing import Attachment
 
 _AT_ONCE = 2
 """PDFs rendered side by side: each takes a process of its own and up to a gigabyte."""
@@ -105,7 +106,7 @@ def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: 
 def _attachments(entry: DossierEntry, judged: Judged) -> tuple["Attachment", ...]:
     """The evidence as JSON, as far as the readers of the document may have it: never texts, never facts that are for others."""
     from safetycase.dossier.doctypes import dossier_type
-    from safetycase.dossier.press import Attachment
+    from safetycase.dossier.printing import Attachment
     from safetycase.dossier.requirements import for_audience
     from safetycase.evidence.store import canonical
 

@@ -42,7 +42,7 @@ def assemble(
     for other readers than `audience` are withheld. Raises RenderError for an unknown type of document and for a section that
     asks for a requirement that no pack has.
     """
-    templates = templates or bundled()
+    templates, case = templates or bundled(), requirements.for_audience(case, audience)
     kind, said = doctypes.dossier_type(dossier_type, templates), doctypes.texts(templates)
     restricted = profile == "restricted"
     outline = _Outline(kind, case)

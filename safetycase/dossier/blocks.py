@@ -14,7 +14,7 @@ from safetycase.dossier.cover import INDEPENDENCE, attested
 from safetycase.dossier.doctypes import BlockName, Texts
 from safetycase.dossier.numbering import Numbering
 from safetycase.dossier.page import Block, Cell, Fact, StepSection, Table
-from safetycase.dossier.requirements import STATES
+from safetycase.dossier.requirements import STATES, WITHHELD
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _recipients(material: Material) -> Block:
         if status.id.startswith("mdf:"):
             for slot in status.slots:
                 ticks = [Cell("✓" if who in slot.audience else "–") for who in ("ai-office", "national-authority", "downstream-provider")]
-                shape, word = STATES[slot.state]
+                shape, word = STATES["withheld" if slot.source == WITHHELD else slot.state]
                 rows.append((Cell(slot.id.replace("_", " ").capitalize()), *ticks, Cell(f"{shape} {word}"), Cell(slot.value or "–")))
     caption = "Recipients other than those of compute and energy were read in the third draft of the form, not in the published one."
     table = Table("Model documentation form", columns, tuple(rows), caption, widths=(25, 10, 10, 15, 15, 25), wide=True, dense=True)

@@ -24,6 +24,8 @@ STATES = {
 }
 """State to shape and word; the ledger lists them in this order."""
 _LATER = "not assessed by this version"
+WITHHELD = "withheld"
+"""Instead of the source of a fact that the instrument addresses to other readers."""
 SAYS = {"supports": "supports", "partial": "supports in part", "context": "read beside it, counts for nothing"}
 _COULD = {"supports": "could support it", "partial": "could support it in part", "context": "could be read beside it"}
 RECIPIENTS = {
@@ -87,7 +89,7 @@ def for_audience(case: JudgedCase, audience: str | None) -> JudgedCase:
     def redacted(slot: SlotStatus) -> SlotStatus:
         if not _withheld(slot, audience):
             return slot
-        return slot.model_copy(update={"value": "", "owner": "", "source": "withheld", "stated": None})
+        return slot.model_copy(update={"value": "", "owner": "", "source": WITHHELD, "stated": None})
 
     asked = tuple(each.model_copy(update={"slots": tuple(map(redacted, each.slots))}) for each in case.requirements)
     return case.model_copy(update={"requirements": asked})
