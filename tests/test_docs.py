@@ -141,6 +141,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`claims.<id>`": Claim,
     "`claims.<id>.criteria`": Criterion,
     "`dossiers`": declared.DossierEntry,
+    "`arguments`": declared.ArgumentEntry,
     **{f"Params of `{name}`: what is asked": kinds.load(name).Ask for name in kinds.names()},
     **{f"Params of `{name}`: how it is read": kinds.load(name).Read for name in kinds.names()},
 }
