@@ -1,5 +1,6 @@
 """Makes untrusted text visible: what would reorder, hide or break a page is shown as its code point."""
 
+import re
 import unicodedata
 
 BUNDLED = (
@@ -19,15 +20,25 @@ BUNDLED = (
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories without a shape: controls, bidi overrides, surrogates, private use, unassigned, odd line ends."""
+_SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_BLANK = frozenset((0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *_SELECTORS))
+"""Code points that count as letters, marks or symbols and yet draw nothing: fillers, joiners and variation selectors."""
 _MOST_MARKS = 2
+_PLAIN = re.compile(r"[\n -~]*")
+"""Most text: nothing in it acts on anything, and every bundled font draws it."""
 
 
 def visible(text: str, *, bundled_only: bool = False) -> str:
     """The same text without anything that acts on its surroundings; line ends stay.
 
     `bundled_only` also names each character that the bundled fonts lack, which a PDF must not draw with a font from
-    elsewhere. Right-to-left words are isolated, so that they cannot reorder what stands beside them.
+    elsewhere. Right-to-left words are isolated, so that they cannot reorder what stands beside them. A text of spaces alone
+    is named too: a token that is a space must not look like one that is not there.
     """
+    if text and not text.strip():
+        return "".join(map(_named, text))
+    if _PLAIN.fullmatch(text):
+        return text
     shown = []
     marks = 0
     for character in text.replace("\r\n", "\n"):
@@ -52,8 +63,13 @@ def _shown(character: str, marks: int, bundled_only: bool) -> str:
     # A soft hyphen is drawn or not at the renderer's pleasure, and stacks of marks cover the lines around them.
     if (
         unicodedata.category(character) in _HIDDEN
+        or ord(character) in _BLANK
         or marks > _MOST_MARKS
         or (bundled_only and not is_bundled(character))
     ):
-        return f"‹U+{ord(character):04X}›"
+        return _named(character)
     return character
+
+
+def _named(character: str) -> str:
+    return f"‹U+{ord(character):04X}›"

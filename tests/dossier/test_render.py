@@ -1,4 +1,4 @@
-"""HTML and PDF of a dossier."""
+"""The HTML of a dossier."""
 
 import base64
 import hashlib
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from markupsafe import escape
 
 from safetycase import resources
 from safetycase.dossier import doctypes
-from safetycase.dossier.render import dossier_types, render_html, render_pdf
+from safetycase.dossier.render import dossier_types, render_html
 from safetycase.errors import RenderError
 from tests.dossier import cases
 from tests.dossier.cases import HOSTILE, STORIES
@@ -48,9 +49,11 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     folder = tmp_path / "templates"
     shutil.copytree(resources.directory("templates"), folder)
     monkeypatch.setattr(resources, "directory", lambda name: folder)
-    doctypes.dossier_type.cache_clear()
+    for cached in (resources.bundled, doctypes.dossier_type):
+        cached.cache_clear()
     yield folder
-    doctypes.dossier_type.cache_clear()
+    for cached in (resources.bundled, doctypes.dossier_type):
+        cached.cache_clear()
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -124,32 +127,60 @@ def test_golden_page() -> None:
     assert path.read_text(encoding="utf-8") == page
 
 
-def test_pdf_is_the_same_twice_and_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Same findings, same bytes; the time in it is that of the evidence."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
-    dossier = STORIES["not_applicable"]().dossier()
+def test_a_template_that_drops_a_warning_renders_nothing(templates: Path) -> None:
+    """Standing warnings cannot be edited away."""
+    annexes = templates / "dossiers" / "evidence-report" / "annexes.html.j2"
+    whole = annexes.read_text(encoding="utf-8")
+    annexes.write_text(whole.replace("dossier.warnings", "dossier.warnings[1:]"), encoding="utf-8")
 
-    first, second = render_pdf(dossier), render_pdf(dossier)
-
-    assert first == second
-    assert first.startswith(b"%PDF-1.7")
-    assert os.environ["SOURCE_DATE_EPOCH"] == "7"
+    with pytest.raises(RenderError, match="warning W01 is not printed; templates must print every warning"):
+        render_html(cases.plausible().dossier())
 
 
-@pytest.mark.parametrize("name", ["plausible", "hostile"])
-def test_pdf_draws_with_bundled_fonts_alone(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No font of the system is embedded, whatever the text, and nothing is said on the console."""
-    if not shutil.which("pdffonts"):
-        pytest.skip("pdffonts (poppler-utils) is not installed")
-    path = tmp_path / "dossier.pdf"
-    path.write_bytes(render_pdf(STORIES[name]().dossier()))
+def test_a_template_that_overclaims_renders_nothing(templates: Path) -> None:
+    """Words that the tool never says are refused in templates, and free in what people supplied."""
+    dossier = cases.plausible().dossier()
+    claimed = replace(dossier, cover=replace(dossier.cover, title="Our model is safe"))
+    with pytest.raises(RenderError, match=r"says 'safe' in “.*Our model is safe”; say instead what was done: supports, measured"):
+        render_html(claimed)
+    assert "Our model is safe" in render_html(claimed, said=frozenset({"Our model is safe"}))
 
-    said = capfd.readouterr()
-    listed = subprocess.run(["pdffonts", str(path)], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+    cover = templates / "dossiers" / "evidence-report" / "cover.html.j2"
+    cover.write_text(cover.read_text(encoding="utf-8") + '<p data-relation="context">It supports the claim.</p>', encoding="utf-8")
+    with pytest.raises(RenderError, match="says 'supports' in “It supports the claim"):
+        render_html(dossier)
 
-    assert listed
-    assert all("+Dossier-" in line for line in listed), listed
-    assert (said.out, said.err) == ("", "")
+
+def test_an_overlay_replaces_single_templates(tmp_path: Path) -> None:
+    """Files of the overlay win one by one, a style sheet may stand at its top, and errors name its files."""
+    folder = tmp_path / "dossiers" / "evidence-report"
+    folder.mkdir(parents=True)
+    (folder / "cover.html.j2").write_text("<h1>House style</h1>", encoding="utf-8")
+    dossier = cases.nothing_run().dossier()
+
+    page = render_html(dossier, templates=resources.overlaid(tmp_path))
+    assert "<h1>House style</h1>" in page
+    assert "All attempts" in page
+
+    (folder / "cover.html.j2").write_text("\n{{ 1 / 0 }}", encoding="utf-8")
+    with pytest.raises(RenderError, match=rf"^{tmp_path}/dossiers/evidence-report/cover\.html\.j2:2: division by zero"):
+        render_html(dossier, templates=resources.overlaid(tmp_path))
+    (folder / "cover.html.j2").write_text("{% include 'dossiers/evidence-report/cover.html.j2' %}", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"recursion"):
+        render_html(dossier, templates=resources.overlaid(tmp_path))
+
+
+def test_the_style_of_a_type_may_be_shared(templates: Path) -> None:
+    """A type without a style sheet of its own takes the one at the top of the templates."""
+    own = templates / "dossiers" / "evidence-report" / "style.css"
+    dossier = cases.nothing_run().dossier()
+    before = render_html(dossier)
+
+    own.rename(templates / "style.css")
+    assert before == render_html(dossier)
+    (templates / "style.css").unlink()
+    with pytest.raises(RenderError, match=r"^templates/dossiers/evidence-report/style\.css: not found, nor templates/style\.css"):
+        render_html(dossier)
 
 
 def test_template_errors_name_file_and_line(templates: Path) -> None:
@@ -191,29 +222,19 @@ def test_broken_descriptions_name_file_and_line(templates: Path) -> None:
         render_html(dossier)
 
 
-def test_pdf_fetches_nothing(templates: Path) -> None:
-    """A template that asks for a file or an address ends the rendering."""
-    cover = templates / "dossiers" / "evidence-report" / "cover.html.j2"
-    cover.write_text('<img alt="x" src="file:///etc/hostname">' + cover.read_text(encoding="utf-8"), encoding="utf-8")
-
-    with pytest.raises(RenderError, match="asks for 'file:///etc/hostname'"):
-        render_pdf(cases.nothing_run().dossier())
-
-
 def test_types_are_found() -> None:
     """The one type of document of this version."""
     assert dossier_types() == ("evidence-report",)
 
 
-@pytest.mark.parametrize("name", ["plausible", "hostile"])
-def test_page_passes_the_browser_check(name: str, tmp_path: Path) -> None:
+def test_page_passes_the_browser_check(tmp_path: Path) -> None:
     """axe finds nothing at four sizes, and the page neither overflows nor asks the network for anything."""
     tool = SHARED / "tools" / "html-check" / "html-check"
     missing = [name for name in ("node", "npm", "chromium") if shutil.which(name) is None]
     if not tool.exists() or missing:
         pytest.skip(f"no browser check: {', '.join(missing) or 'it is not beside this checkout'}")
-    path = tmp_path / f"{name}.html"
-    path.write_text(render_html(STORIES[name]().dossier()), encoding="utf-8")
+    path = tmp_path / "plausible.html"
+    path.write_text(render_html(cases.plausible().dossier()), encoding="utf-8")
 
     checked = subprocess.run([str(tool), str(path)], capture_output=True, text=True, check=False)
 

@@ -25,6 +25,9 @@ FONTS = sorted((Path(dossier.__path__[0]) / "fonts").glob("*.woff2"))
         pytest.param("one\r\ntwo\tthree", "one\ntwo three", id="line ends and tabs"),
         pytest.param("e\u0301\u0301\u0301\u0301", "e\u0301\u0301‹U+0301›‹U+0301›", id="stacked marks"),
         pytest.param("שלום", "\u2068שלום\u2069", id="right-to-left words are isolated"),
+        pytest.param(" \n\u2003", "‹U+0020›‹U+000A›‹U+2003›", id="nothing but spaces"),
+        pytest.param("", "", id="nothing at all"),
+        pytest.param("\u3164x\ufe0f\u2800", "‹U+3164›x‹U+FE0F›‹U+2800›", id="letters and marks that draw nothing"),
         pytest.param("κ ≤ 0.6 → ▁the", "κ ≤ 0.6 → ▁the", id="what the fonts draw"),
     ],
 )

@@ -109,7 +109,7 @@ class _Page:
             if token.type == "html_block" and token.map:
                 yield from self._in_html(token)
             elif token.type == "inline" and token.map and _ANY.search(token.content):
-                shown = MarkdownIt("commonmark").parseInline(token.content)[0].children or []
+                shown = _inline().parseInline(token.content)[0].children or []
                 if any(child.type == "html_inline" and _ANY.search(child.content) for child in shown):
                     where = self.where(token.map[0])
                     raise SourceError(f"{where}: a marker of safetycase stands among text; expected it on a line of its own")
@@ -127,6 +127,11 @@ class _Page:
             if token.level or (index and _HIDING.match(lines[0])):
                 raise SourceError(f"{where}: a marker of safetycase stands inside a list, a quotation, a comment or code; move it out")
             yield alone[1], token.map[0] + index
+
+
+def _inline() -> MarkdownIt:
+    """Only what decides whether a comment acts or is shown: links and emphasis cost time that grows with the square of a hostile text."""
+    return MarkdownIt("zero", {"html": True}).enable(["backticks", "escape", "html_inline"])
 
 
 def _with_markers(page: _Page, newline: str) -> tuple[str, int]:

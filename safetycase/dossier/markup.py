@@ -1,0 +1,107 @@
+"""One frozen dossier to one HTML text, by templates that are looked up in an overlay first and trusted with nothing."""
+
+import base64
+import hashlib
+import re
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup, escape
+
+from safetycase.dossier.doctypes import dossier_type
+from safetycase.dossier.faces import face_rules
+from safetycase.dossier.page import Dossier
+from safetycase.dossier.visible import visible
+from safetycase.errors import RenderError
+from safetycase.resources import Templates
+
+_BREAKS = re.compile(r"([@_/|]|[.,](?!\d))")
+"""Where a name may break; never inside a number."""
+_MISTAKES = (jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+"""What a template that somebody edited can raise."""
+
+
+def markup(dossier: Dossier, templates: Templates, *, paper: bool) -> str:
+    """The page of a dossier; on paper, what the bundled fonts lack is spelt out. Raises RenderError."""
+    kind = dossier_type(dossier.type)
+    folder = f"dossiers/{dossier.type}"
+    style = face_rules() + _style(templates, folder, kind.style)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    try:
+        template = _environment(templates, paper=paper).get_template(f"{folder}/{kind.document}")
+        return template.render(dossier=dossier, style=Markup(style), style_hash=f"sha256-{digest}")
+    except jinja2.TemplateSyntaxError as error:
+        where = templates.short(Path(error.filename)) if error.filename else str(error.name)
+        raise RenderError(f"{where}:{error.lineno}: {error.message}") from error
+    except jinja2.TemplateNotFound as error:
+        raise RenderError(f"templates/{error.name}: not found, or not readable") from error
+    except _MISTAKES as error:
+        raise RenderError(f"{_place(error, templates) or dossier.type}: {error}") from error
+
+
+def _environment(templates: Templates, *, paper: bool) -> SandboxedEnvironment:
+    """Templates and what they show are untrusted: sandboxed, strict, all text escaped and made visible."""
+    shown = partial(visible, bundled_only=paper)
+    environment = SandboxedEnvironment(
+        loader=_Loader(templates),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else shown(value) if isinstance(value, str) else value,
+    )
+    # A zero-width space is text and costs nothing; a thousand <wbr> are a thousand boxes and tags to the PDF renderer.
+    opportunity = "\N{ZERO WIDTH SPACE}" if paper else "<wbr>"
+    environment.filters["breakable"] = lambda text: _breakable(shown(text), opportunity)
+    return environment
+
+
+class _Loader(jinja2.FileSystemLoader):
+    """The overlay's file before the bundled one; names the template that cannot be read, not the one that asks for it."""
+
+    def __init__(self, templates: Templates) -> None:
+        super().__init__([*templates.folders])
+        self._templates = templates
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        try:
+            return super().get_source(environment, template)
+        except jinja2.TemplateNotFound:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            path = self._templates.find(template)
+            where = self._templates.short(path) if path else f"templates/{template}"
+            raise RenderError(f"{where}: cannot be read: {error}") from error
+
+
+def _breakable(text: str, opportunity: str) -> Markup:
+    """Names such as `refusal_rate.harmful.ablated` may break after their punctuation."""
+    return Markup(_BREAKS.sub(rf"\1{opportunity}", str(escape(text))))
+
+
+def _place(error: BaseException, templates: Templates) -> str:
+    """File and line of the innermost template in a traceback; Jinja rewrites its frames to template lines."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if any(Path(frame.filename).is_relative_to(folder) for folder in templates.folders)
+    ]
+    return f"{templates.short(Path(frames[-1].filename))}:{frames[-1].lineno}" if frames else ""
+
+
+def _style(templates: Templates, folder: str, name: str) -> str:
+    """The style sheet of a type of document: its own, or one that stands at the top of the templates for all."""
+    path = templates.find(f"{folder}/{name}") or templates.find(name)
+    if path is None:
+        raise RenderError(f"templates/{folder}/{name}: not found, nor templates/{name}")
+    try:
+        style = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RenderError(f"{templates.short(path)}: cannot be read: {error}") from error
+    if "</" in style:
+        raise RenderError(f"{templates.short(path)}: holds '</', which would end the style of the page")
+    return style
