@@ -28,7 +28,8 @@ def _kinds() -> list[dict[str, str]]:
 def _dossiers() -> list[dict[str, str]]:
     from safetycase.dossier.doctypes import dossier_type, dossier_types
 
-    return [{"name": name, "summary": dossier_type(name).lead} for name in dossier_types()]
+    described = ((name, dossier_type(name)) for name in dossier_types())
+    return [{"name": name, "summary": f"{kind.title}; for {kind.audience}"} for name, kind in described]
 
 
 def _requirements() -> list[dict[str, str]]:

@@ -27,12 +27,12 @@ _MISTAKES = (jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticErr
 
 def markup(dossier: Dossier, templates: Templates, *, paper: bool) -> str:
     """The page of a dossier; on paper, what the bundled fonts lack is spelt out. Raises RenderError."""
-    kind = dossier_type(dossier.type)
+    kind = dossier_type(dossier.type, templates)
     folder = f"dossiers/{dossier.type}"
     style = face_rules() + _style(templates, folder, kind.style)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     try:
-        template = _environment(templates, paper=paper).get_template(f"{folder}/{kind.document}")
+        template = _environment(templates, paper=paper).get_template(_own_or_shared(templates, folder, kind.document))
         return template.render(dossier=dossier, style=Markup(style), style_hash=f"sha256-{digest}")
     except jinja2.TemplateSyntaxError as error:
         where = templates.short(Path(error.filename)) if error.filename else str(error.name)
@@ -93,9 +93,14 @@ def _place(error: BaseException, templates: Templates) -> str:
     return f"{templates.short(Path(frames[-1].filename))}:{frames[-1].lineno}" if frames else ""
 
 
+def _own_or_shared(templates: Templates, folder: str, name: str) -> str:
+    """A file of the type's own folder, or the one at the top of the templates that all types share."""
+    return f"{folder}/{name}" if templates.find(f"{folder}/{name}") else name
+
+
 def _style(templates: Templates, folder: str, name: str) -> str:
     """The style sheet of a type of document: its own, or one that stands at the top of the templates for all."""
-    path = templates.find(f"{folder}/{name}") or templates.find(name)
+    path = templates.find(_own_or_shared(templates, folder, name))
     if path is None:
         raise RenderError(f"templates/{folder}/{name}: not found, nor templates/{name}")
     try:

@@ -265,9 +265,7 @@ def test_a_machine_without_pango_says_what_to_install(child: Path) -> None:
 
 def test_a_template_that_asks_for_a_file_renders_no_pdf(tmp_path: Path) -> None:
     """An edited template has no more rights than the text of a model."""
-    folder = tmp_path / "dossiers" / "evidence-report"
-    folder.mkdir(parents=True)
-    (folder / "cover.html.j2").write_text('<h1>x</h1><img alt="x" src="file:///etc/hostname">', encoding="utf-8")
+    (tmp_path / "cover.html.j2").write_text('<h1>x</h1><img alt="x" src="file:///etc/hostname">', encoding="utf-8")
     templates: Templates = overlaid(tmp_path)
 
     with pytest.raises(RenderError, match="asks for 'file:///etc/hostname'"):

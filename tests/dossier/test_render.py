@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from safetycase import resources
 from safetycase.dossier import doctypes
-from safetycase.dossier.render import dossier_types, render_html
+from safetycase.dossier.render import render_html
 from safetycase.errors import RenderError
 from tests.dossier import cases
 from tests.dossier.cases import HOSTILE, STORIES
@@ -49,10 +49,10 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     folder = tmp_path / "templates"
     shutil.copytree(resources.directory("templates"), folder)
     monkeypatch.setattr(resources, "directory", lambda name: folder)
-    for cached in (resources.bundled, doctypes.dossier_type):
+    for cached in (resources.bundled, doctypes._dossier_type, doctypes._texts):
         cached.cache_clear()
     yield folder
-    for cached in (resources.bundled, doctypes.dossier_type):
+    for cached in (resources.bundled, doctypes._dossier_type, doctypes._texts):
         cached.cache_clear()
 
 
@@ -129,7 +129,7 @@ def test_golden_page() -> None:
 
 def test_a_template_that_drops_a_warning_renders_nothing(templates: Path) -> None:
     """Standing warnings cannot be edited away."""
-    annexes = templates / "dossiers" / "evidence-report" / "annexes.html.j2"
+    annexes = templates / "blocks" / "warnings.html.j2"
     whole = annexes.read_text(encoding="utf-8")
     annexes.write_text(whole.replace("dossier.warnings", "dossier.warnings[1:]"), encoding="utf-8")
 
@@ -145,7 +145,7 @@ def test_a_template_that_overclaims_renders_nothing(templates: Path) -> None:
         render_html(claimed)
     assert "Our model is safe" in render_html(claimed, said=frozenset({"Our model is safe"}))
 
-    cover = templates / "dossiers" / "evidence-report" / "cover.html.j2"
+    cover = templates / "cover.html.j2"
     cover.write_text(cover.read_text(encoding="utf-8") + '<p data-relation="context">It supports the claim.</p>', encoding="utf-8")
     with pytest.raises(RenderError, match="says 'supports' in “It supports the claim"):
         render_html(dossier)
@@ -153,8 +153,7 @@ def test_a_template_that_overclaims_renders_nothing(templates: Path) -> None:
 
 def test_an_overlay_replaces_single_templates(tmp_path: Path) -> None:
     """Files of the overlay win one by one, a style sheet may stand at its top, and errors name its files."""
-    folder = tmp_path / "dossiers" / "evidence-report"
-    folder.mkdir(parents=True)
+    folder = tmp_path
     (folder / "cover.html.j2").write_text("<h1>House style</h1>", encoding="utf-8")
     dossier = cases.nothing_run().dossier()
 
@@ -163,9 +162,9 @@ def test_an_overlay_replaces_single_templates(tmp_path: Path) -> None:
     assert "All attempts" in page
 
     (folder / "cover.html.j2").write_text("\n{{ 1 / 0 }}", encoding="utf-8")
-    with pytest.raises(RenderError, match=rf"^{tmp_path}/dossiers/evidence-report/cover\.html\.j2:2: division by zero"):
+    with pytest.raises(RenderError, match=rf"^{tmp_path}/cover\.html\.j2:2: division by zero"):
         render_html(dossier, templates=resources.overlaid(tmp_path))
-    (folder / "cover.html.j2").write_text("{% include 'dossiers/evidence-report/cover.html.j2' %}", encoding="utf-8")
+    (folder / "cover.html.j2").write_text("{% include 'cover.html.j2' %}", encoding="utf-8")
     with pytest.raises(RenderError, match=r"recursion"):
         render_html(dossier, templates=resources.overlaid(tmp_path))
 
@@ -173,6 +172,7 @@ def test_an_overlay_replaces_single_templates(tmp_path: Path) -> None:
 def test_the_style_of_a_type_may_be_shared(templates: Path) -> None:
     """A type without a style sheet of its own takes the one at the top of the templates."""
     own = templates / "dossiers" / "evidence-report" / "style.css"
+    (templates / "style.css").rename(own)
     dossier = cases.nothing_run().dossier()
     before = render_html(dossier)
 
@@ -186,11 +186,11 @@ def test_the_style_of_a_type_may_be_shared(templates: Path) -> None:
 def test_template_errors_name_file_and_line(templates: Path) -> None:
     """A broken or unreadable template is one line that leads to the place."""
     dossier = cases.nothing_run().dossier()
-    summary = templates / "dossiers" / "evidence-report" / "summary.html.j2"
+    summary = templates / "blocks" / "summary.html.j2"
     whole = summary.read_text(encoding="utf-8")
 
     summary.write_text(whole + "{% if %}", encoding="utf-8")
-    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2:\d+: "):
+    with pytest.raises(RenderError, match=r"templates/blocks/summary\.html\.j2:\d+: "):
         render_html(dossier)
     summary.write_text("\n\n{{ dossier.nothing.of.the.kind }}", encoding="utf-8")
     with pytest.raises(RenderError, match=r"summary\.html\.j2:3: .*nothing"):
@@ -199,10 +199,10 @@ def test_template_errors_name_file_and_line(templates: Path) -> None:
     with pytest.raises(RenderError, match=r"summary\.html\.j2:1: .*unsafe"):
         render_html(dossier)
     summary.write_bytes(b"\xff\xfe")
-    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2: cannot be read"):
+    with pytest.raises(RenderError, match=r"templates/blocks/summary\.html\.j2: cannot be read"):
         render_html(dossier)
     summary.unlink()
-    with pytest.raises(RenderError, match=r"templates/dossiers/evidence-report/summary\.html\.j2: not found"):
+    with pytest.raises(RenderError, match=r"templates/blocks/summary\.html\.j2: not found"):
         render_html(dossier)
 
 
@@ -210,21 +210,17 @@ def test_broken_descriptions_name_file_and_line(templates: Path) -> None:
     """So is a broken dossier.yaml, and a style sheet that would leave its element."""
     dossier = cases.nothing_run().dossier()
     folder = templates / "dossiers" / "evidence-report"
-    (folder / "style.css").write_text("</style><script>", encoding="utf-8")
-    with pytest.raises(RenderError, match=r"evidence-report/style\.css: holds"):
+    (templates / "style.css").write_text("</style><script>", encoding="utf-8")
+    with pytest.raises(RenderError, match=r"templates/style\.css: holds"):
         render_html(dossier)
-    doctypes.dossier_type.cache_clear()
+    doctypes._dossier_type.cache_clear()
     (folder / "dossier.yaml").write_text("title: [\n", encoding="utf-8")
-    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml:\d+: not valid YAML"):
+    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml:\d+: not YAML"):
         render_html(dossier)
     (folder / "dossier.yaml").write_text("titel: x\n", encoding="utf-8")
-    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml: .*"):
+    with pytest.raises(RenderError, match=r"evidence-report/dossier\.yaml:1: titel: unknown key; did you mean .title"):
         render_html(dossier)
 
-
-def test_types_are_found() -> None:
-    """The one type of document of this version."""
-    assert dossier_types() == ("evidence-report",)
 
 
 def test_page_passes_the_browser_check(tmp_path: Path) -> None:
