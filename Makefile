@@ -40,6 +40,7 @@ check: .venv/dev.stamp
 benchmarks: .venv/dev.stamp
 	@.venv/bin/python -m tests.benchmarks.startup
 	@.venv/bin/python -m tests.benchmarks.refusal_direction_speed
+	@.venv/bin/python -m tests.benchmarks.rendering
 	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.coverage --out docs/coverage.md
 
 schemas: .venv/dev.stamp

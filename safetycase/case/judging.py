@@ -138,7 +138,7 @@ def _answered(
     reviewers = ", ".join(sorted({each.reviewer for each in case.reviews if not each.suspect}))
     built = zip(declared.arguments, paperwork.patterns, strict=True)
     arguments = tuple(
-        build_argument(pattern, case, shown, scope={**entry.scope}, reviewer=entry.reviewer or reviewers, history=entry.history)
+        build_argument(pattern, case, shown, scope={str(part): text for part, text in entry.scope.items()}, reviewer=entry.reviewer or reviewers, history=entry.history)
         for entry, pattern in built
     )
     return case.model_copy(update={"arguments": arguments})

@@ -95,7 +95,7 @@ LOCKED = {"slots": [{"id": "marks", "about": "x", "fill": "evidence"}], "evidenc
         pytest.param({"provision": "Article 50(2)", **LOCKED}, "evidence on Article 50", id="Article 50 by another id"),
         pytest.param({"related": ["toy:2"]}, "unknown requirement id 'toy:2'; did you mean 'toy:1'", id="related"),
         pytest.param({"summary": "Say that it is safe."}, "says 'safe'", id="a forbidden word"),
-        pytest.param({"evidence": [rule(relation="supports")]}, "minimum: found none; expected one with relation", id="support for nothing"),
+        pytest.param({"evidence": [rule(relation="supports")]}, "minimum: found none; expected one", id="support for nothing"),
         pytest.param({"evidence": [rule(cannot_show=[])]}, "cannot_show: found none", id="no limit"),
         pytest.param({"evidence": [rule(slot="mechanisms")]}, "slot 'mechanisms' is none of fill: evidence", id="slot"),
         pytest.param({"applies": {"roles": ["provider"]}}, "input should be 'provider-gpai'", id="role"),

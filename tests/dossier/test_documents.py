@@ -166,9 +166,8 @@ def test_an_unknown_requirement_is_one_line(tmp_path: Path) -> None:
     """With the nearest id."""
     folder = tmp_path / "dossiers" / "note"
     folder.mkdir(parents=True)
-    (folder / "dossier.yaml").write_text(
-        'title: Note\nlead: A note.\naudience: anyone\nsections:\n  - {id: law, title: Law, requirements: ["aia:XI.2.22"]}\n', encoding="utf-8"
-    )
+    sections = '  - {id: law, title: Law, requirements: ["aia:XI.2.22"]}'
+    (folder / "dossier.yaml").write_text(f"title: Note\nlead: A note.\naudience: anyone\nsections:\n{sections}\n", encoding="utf-8")
     story = cases.covered()
 
     with pytest.raises(RenderError, match=r"section law: unknown requirement id 'aia:XI.2.22'; did you mean 'aia:XI.2.2'"):
