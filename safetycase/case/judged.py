@@ -116,6 +116,8 @@ class JudgedCase(Record):
     attestations_sha256: str = ""
     """Of the file of attested facts; empty where there is none."""
     arguments: tuple[Argument, ...] = ()
+    overlay: dict[str, Digest] = {}
+    """Templates that an overlay brought or replaced, with the digests of their bytes."""
 
     @property
     def adverse(self) -> bool:

@@ -113,6 +113,7 @@ def judge_case(
         reviews=reviews,
         findings_register=register,
         attestations_sha256=paperwork.attestations.sha256,
+        overlay=paperwork.templates.replaced,
     )
     case = _answered(case, declared, shown, standing, paperwork)
     made = max((log.answered_at(store, a.key) for a in asked.values() if a.key), default="")
@@ -136,10 +137,16 @@ def _answered(
     )
     case = case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
     reviewers = ", ".join(sorted({each.reviewer for each in case.reviews if not each.suspect}))
-    built = zip(declared.arguments, paperwork.patterns, strict=True)
     arguments = tuple(
-        build_argument(pattern, case, shown, scope={str(part): text for part, text in entry.scope.items()}, reviewer=entry.reviewer or reviewers, history=entry.history)
-        for entry, pattern in built
+        build_argument(
+            pattern,
+            case,
+            shown,
+            scope={str(part): text for part, text in entry.scope.items()},
+            reviewer=entry.reviewer or reviewers,
+            history=entry.history,
+        )
+        for entry, pattern in zip(declared.arguments, paperwork.patterns, strict=True)
     )
     return case.model_copy(update={"arguments": arguments})
 

@@ -15,7 +15,7 @@ from safetycase.case.declared import Declared
 from safetycase.case.register import RegisterFile, load_register
 from safetycase.case.requirements.loading import Packs, load_packs
 from safetycase.case.reviews import ReviewFile, load_reviews
-from safetycase.errors import SourceError, nearest
+from safetycase.errors import PlanError, SourceError, nearest
 from safetycase.resources import Templates, bundled
 
 _NO_PACKS = Packs((), {})
@@ -60,7 +60,7 @@ def load_paperwork(declared: Declared, base: Path, case: Path, templates: Templa
         attestations=load_attestations(attested, packs.facts) if attested is not None else Attestations(),
         reviews=load_reviews(case / reviewing.FILE),
         register=load_register(case / registering.FILE),
-        patterns=tuple(load_pattern(each.pattern, base, templates) for each in declared.arguments),
+        patterns=tuple(_pattern(each.pattern, base, templates, packs) for each in declared.arguments),
         pattern_files=tuple(_pattern_files(declared, base)),
         files=tuple(sorted(files.items())),
     )
@@ -72,6 +72,17 @@ def today() -> datetime.date:
     if epoch.isdigit():
         return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date()
     return datetime.datetime.now(datetime.UTC).date()
+
+
+def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Pattern:
+    """A pattern whose elements name clauses that some pack has."""
+    pattern = load_pattern(name, base, templates)
+    known = packs.requirements
+    for key, node in pattern.nodes.items():
+        for asked in node.requirements:
+            if asked not in known:
+                raise PlanError(f"argument {pattern.name}: {key}: unknown requirement id {asked!r}; {nearest(asked, known)}")
+    return pattern
 
 
 def _pattern_files(declared: Declared, base: Path) -> Iterator[tuple[str, bytes]]:

@@ -87,16 +87,15 @@ def _name(entry: DossierEntry) -> str:
 
 def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: Templates) -> dict[str, bytes]:
     """Ending to bytes of what a type of document brings besides HTML and PDF."""
+    from safetycase.cli.attach import attach_card
     from safetycase.dossier.doctypes import dossier_type
     from safetycase.dossier.exports.gsn2x import gsn2x
-    from safetycase.dossier.modelcard import section
 
     made: dict[str, bytes] = {}
     for extra in dossier_type(entry.type, templates).extras:
         match extra:
             case "markdown":
-                text = section(judged.case, judged.findings, version=dossier.version, made=judged.made)
-                made[".md"] = text.encode()
+                made[".md"] = attach_card(b"", judged.case, judged.findings, version=dossier.version, made=judged.made)
             case "gsn2x":
                 for argument in judged.case.arguments:
                     made[f"-{Path(argument.pattern).stem}.gsn.yaml"] = gsn2x(argument).encode()

@@ -99,7 +99,9 @@ def index(case: JudgedCase) -> Index:
         plan = (*plan, Fact("Attestations", numbers.grouped(case.attestations_sha256), "mono"))
     packs = tuple(Fact(f"{each.name} {each.version}", numbers.grouped(each.sha256), "mono") for each in case.packs)
     laws = (("Requirement packs", packs),) if packs else ()
-    return (("Plan and tool", plan), *laws, *((f"Step {step.id}", tuple(_step_facts(step))) for step in case.steps))
+    own = tuple(Fact(name, numbers.grouped(sha256), "mono") for name, sha256 in case.overlay.items())
+    overlay = (("Templates that are not the tool's own", own),) if own else ()
+    return (("Plan and tool", plan), *laws, *overlay, *((f"Step {step.id}", tuple(_step_facts(step))) for step in case.steps))
 
 
 def params(declared: Mapping[str, object]) -> tuple[Fact, ...]:

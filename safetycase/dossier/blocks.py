@@ -123,6 +123,15 @@ def _register(material: Material) -> Block:
     return _plain(tables=(table,))
 
 
+def _form(material: Material) -> Block:
+    """Empty rows for what an auditor finds; the tool never fills them."""
+    columns = (Cell("No."), Cell("What was found, and where"), Cell("Severity"), Cell("Answered by"))
+    rows = tuple((Cell(f"A{number}"), Cell(""), Cell(""), Cell("")) for number in range(1, 4))
+    caption = "For the auditor to fill in; the tool leaves it empty."
+    table = Table("Findings of the auditor", columns, rows, caption, widths=(10, 55, 15, 20))
+    return Block(name="", template="blocks/signature.html.j2", tables=(table,))
+
+
 def _reviews(material: Material) -> Block:
     reviewed = {each.claim: each for each in material.case.reviews}
     columns = (Cell("Claim"), Cell("Reviewed by"), Cell("On"), Cell("State"))
@@ -323,6 +332,7 @@ _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
     "changes": _changes,
     "signature": _signature,
     "register": _register,
+    "form": _form,
     "reviews": _reviews,
     "recipients": _recipients,
     "limits": _limits,

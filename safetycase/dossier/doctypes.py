@@ -13,7 +13,7 @@ from safetycase.sources.located_yaml import load_yaml, parse
 
 BlockName = Literal[
     "summary", "evidence", "cited", "crosswalk", "engagement", "instrument", "method", "models", "warnings", "attempts", "index",
-    "verify", "glossary", "changes", "signature", "argument", "register", "recipients", "limits", "reproduce", "packs", "reviews",
+    "verify", "glossary", "changes", "signature", "argument", "register", "form", "recipients", "limits", "reproduce", "packs", "reviews",
     "packs-briefly", "artefact", "scope", "still-to-test", "custody",
 ]  # fmt: skip
 Extra = Literal["markdown", "gsn2x"]
