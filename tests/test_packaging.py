@@ -20,7 +20,7 @@ LAB: list[str] = PROJECT["optional-dependencies"]["lab"]
 NOT_COUNTED = {"pip", "setuptools"}
 CUDA_LIBRARIES = 19
 """What torch's default build for Linux adds, by the metadata of torch 2.13.0 on the package index."""
-IMPORTED_AS = {"pyyaml": "yaml"}
+IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it"}
 LOADED_BY_OTHERS = {"tokenizers"}
 """Declared because a bound on it matters here, imported by transformers."""
 

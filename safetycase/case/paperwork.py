@@ -76,6 +76,8 @@ def today() -> datetime.date:
 
 def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Pattern:
     """A pattern whose elements name clauses that some pack has."""
+    if name.endswith((".yaml", ".yml")) and (Path(name).is_absolute() or ".." in Path(name).parts):
+        raise PlanError(f"arguments: found the pattern {name!r}; expected a file in the folder of the plan")
     pattern = load_pattern(name, base, templates)
     known = packs.requirements
     for key, node in pattern.nodes.items():
@@ -88,8 +90,6 @@ def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Patte
 def _pattern_files(declared: Declared, base: Path) -> Iterator[tuple[str, bytes]]:
     for each in declared.arguments:
         if each.pattern.endswith((".yaml", ".yml")):
-            if Path(each.pattern).is_absolute() or ".." in Path(each.pattern).parts:
-                raise SourceError(f"arguments: found the pattern {each.pattern!r}; expected a file in the folder of the plan")
             yield each.pattern, _bytes(base / each.pattern)
 
 

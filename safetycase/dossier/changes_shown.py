@@ -9,6 +9,7 @@ from safetycase.case.claims import Judgement
 from safetycase.dossier import exhibits, numbers
 from safetycase.dossier.numbers import Scale
 from safetycase.dossier.page import Block, Cell, Table
+from safetycase.dossier.requirements import STATES
 from safetycase.evidence.record import Estimate
 
 _MOST = 40
@@ -18,7 +19,7 @@ _MOST = 40
 def changes_block(found: Changes, kinds: Mapping[str, str]) -> Block:
     """Claims first, then estimates that moved, then every other fact; `kinds` is step to kind."""
     since = f"Since version {found.old_version}: {found.summary}." if found.old_version else f"{found.summary}."
-    tables = [table for table in (_claims(found), _estimates(found, kinds), _facts(found)) if table.rows]
+    tables = [table for table in (_claims(found), _estimates(found, kinds), _coverage(found), _facts(found)) if table.rows]
     return Block(name="", template="blocks/plain.html.j2", paragraphs=(since,), tables=tuple(tables))
 
 
@@ -75,11 +76,25 @@ def _difference(name: str, found: Difference) -> str:
     return str(numbers.measured(as_estimate, "share_change" if is_share else name))
 
 
+def _coverage(found: Changes) -> Table:
+    """States alone: what an instrument addresses to others stands nowhere in a document that is not for them."""
+    columns = (Cell("Requirement"), Cell("Was"), Cell("Is"))
+    moved = [each for each in found.facts if each.area == "requirements" and len(each.path) == 3 and each.path[2] == "state"]
+    rows = tuple((Cell(each.path[1]), _state(each.was), _state(each.now)) for each in moved[:_MOST])
+    left = f"{len(moved) - _MOST} more are listed by `safetycase diff`." if len(moved) > _MOST else ""
+    return Table("Requirements whose coverage changed", columns, rows, left, widths=(30, 35, 35), dense=True)
+
+
+def _state(value: object) -> Cell:
+    return Cell(" ".join(STATES[value])) if isinstance(value, str) and value in STATES else Cell("–")
+
+
 def _facts(found: Changes) -> Table:
     columns = (Cell("Fact"), Cell("Was"), Cell("Is"))
-    shown = found.facts[:_MOST]
+    told = [each for each in found.facts if each.area not in ("requirements", "arguments")]
+    shown = told[:_MOST]
     rows = tuple((Cell(".".join(each.path)), Cell(_value(each.was)), Cell(_value(each.now))) for each in shown)
-    left = f"{len(found.facts) - len(shown)} more are listed by `safetycase diff`." if len(found.facts) > len(shown) else ""
+    left = f"{len(told) - len(shown)} more are listed by `safetycase diff`." if len(told) > len(shown) else ""
     return Table("Other facts that changed", columns, rows, left, widths=(30, 35, 35), dense=True)
 
 

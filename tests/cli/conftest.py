@@ -1,5 +1,6 @@
 """The command line as a person uses it, and a plan that a test can afford."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from safetycase.cli import main
+from safetycase.cli import cli, main
 
 
 class Ran(NamedTuple):
@@ -60,6 +61,22 @@ def safetycase(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return Ran(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the quick plan after a build that finds something against the model; the tests copy it."""
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "plan.yaml").write_text(QUICK.format(model="organism:refuser"), encoding="utf-8")
+    assert cli.main(["build", str(folder / "plan.yaml")], standalone_mode=False) == 3
+    return folder
+
+
+@pytest.fixture
+def built(built_once: Path, quick_plan: Path) -> Path:
+    """The case directory of the quick plan, built."""
+    shutil.copytree(built_once / "cases", quick_plan.parent / "cases")
+    return quick_plan.parent / "cases" / "quick"
 
 
 @pytest.fixture

@@ -12,14 +12,6 @@ from tests.cli.conftest import QUICK, Run
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture
-def built(safetycase: Run, quick_plan: Path, tmp_path: Path) -> Path:
-    """The case directory after a build that finds something against the model."""
-    ran = safetycase("build", quick_plan)
-    assert ran.code == 3, ran.err
-    return tmp_path / "cases" / "quick"
-
-
 def test_version_holds_documents_that_its_manifest_checks(built: Path) -> None:
     """`sha256sum -c` passes on the version and on the tables, and fails when a byte changes."""
     version = built / "versions" / "1.0.0"
