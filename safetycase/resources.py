@@ -26,7 +26,9 @@ class Templates:
     folders: tuple[Path, ...]
 
     def find(self, name: str) -> Path | None:
-        """The file of that name (`dossiers/safety-case/dossier.yaml`); None where no folder has it."""
+        """The file of that name (`dossiers/safety-case/dossier.yaml`); None where no folder has it, or where the name leads out of it."""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            return None
         return next((folder / name for folder in self.folders if (folder / name).is_file()), None)
 
     def names(self, pattern: str) -> tuple[str, ...]:

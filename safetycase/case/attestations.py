@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from safetycase.evidence.record import Record
 from safetycase.sources.located_yaml import LocatedYaml, load_yaml, parse
 
 FILE = "attestations.yaml"
+_LARGEST = 1e300
+"""Beyond it no fact of a model is a number."""
 Value = JsonValue | datetime.date
 
 
@@ -32,7 +33,7 @@ class Attested(Record):
     @property
     def is_given(self) -> bool:
         """Whether anything is stated; a file fresh from `init` states nothing."""
-        return self.value is not None or bool(self.not_applicable)
+        return self.value is not None or bool(self.not_applicable.strip())
 
 
 class AttestationFile(Record):
@@ -57,7 +58,7 @@ class Attestations(Record):
         return stated
 
 
-def load_attestations(path: Path, facts: Mapping[str, Slot]) -> Attestations:
+def load_attestations(path: Path, facts: Mapping[str, Slot], as_of: datetime.date) -> Attestations:
     """What a file attests; `facts` are those that may be.
 
     Raises SourceError in one line for an unknown fact, a value of the wrong type, or one that nobody owns.
@@ -68,7 +69,7 @@ def load_attestations(path: Path, facts: Mapping[str, Slot]) -> Attestations:
         if fact not in facts:
             raise SourceError(f"{located.where(('facts', fact))}: facts.{fact}: unknown fact; {nearest(fact, facts)}")
         if stated.is_given:
-            _check(facts[fact], stated, located)
+            _check(facts[fact], stated, located, as_of)
     return Attestations(sha256=hashlib.sha256(path.read_bytes()).hexdigest(), facts=found.facts)
 
 
@@ -87,7 +88,7 @@ def written(slot: Slot, value: Value) -> str:
             return str(value)
 
 
-def _check(slot: Slot, stated: Attested, located: LocatedYaml) -> None:
+def _check(slot: Slot, stated: Attested, located: LocatedYaml, as_of: datetime.date) -> None:
     at = ("facts", slot.id)
     if stated.value is not None:
         wanted = _wrong(slot, stated.value)
@@ -96,9 +97,11 @@ def _check(slot: Slot, stated: Attested, located: LocatedYaml) -> None:
             raise SourceError(f"{where}: facts.{slot.id}.value: found {str(stated.value)[:60]!r}; expected {wanted}")
         if stated.not_applicable:
             raise SourceError(f"{located.where(at)}: facts.{slot.id}: found a value and not_applicable; expected one of them")
-    for name, given in (("owner", stated.owner), ("date", stated.date)):
+    for name, given in (("owner", (stated.owner or "").strip()), ("date", stated.date)):
         if not given:
             raise SourceError(f"{located.where(at)}: facts.{slot.id}.{name}: missing; expected who states this, and when")
+    if stated.date is not None and stated.date > as_of:
+        raise SourceError(f"{located.where((*at, 'date'))}: facts.{slot.id}.date: found {stated.date}; expected a day that has come")
 
 
 def _wrong(slot: Slot, value: Value) -> str:
@@ -107,11 +110,11 @@ def _wrong(slot: Slot, value: Value) -> str:
         case "text":
             if not isinstance(value, str) or not value.strip():
                 return "a text"
-            return f"a text of at least {slot.least_length} characters" if len(value) < slot.least_length else ""
+            return f"a text of at least {slot.least_length} characters" if len(" ".join(value.split())) < slot.least_length else ""
         case "date":
             return "" if _is_date(value) else "a date such as 2026-01-31"
         case "number":
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
             unit = f" in {slot.unit}" if slot.unit else ""
             return "" if is_number else f"a number{unit}, such as 1.2e+25 (with the point and the sign; YAML reads 1e25 as text)"
         case "url":

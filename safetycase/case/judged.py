@@ -1,5 +1,6 @@
 """A case as judged: everything that a document may show, besides the findings themselves."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from safetycase.case.claims import Judgement
@@ -8,7 +9,7 @@ from safetycase.case.goals import Argument
 from safetycase.case.register import RegisteredFinding
 from safetycase.case.requirements.covered import PackUse, RequirementStatus
 from safetycase.case.reviews import ReviewedClaim
-from safetycase.evidence.record import Circumstances, Digest, Imported, Outcome, Record
+from safetycase.evidence.record import Circumstances, Digest, Findings, Imported, Outcome, Record
 
 
 class JudgedModel(Record):
@@ -118,6 +119,17 @@ class JudgedCase(Record):
     arguments: tuple[Argument, ...] = ()
     overlay: dict[str, Digest] = {}
     """Templates that an overlay brought or replaced, with the digests of their bytes."""
+
+    @property
+    def subject(self) -> JudgedModel | None:
+        """The model that the case is about: the one called `subject`, else the first that a step asks about; None where none was found."""
+        asked = [model for model in self.models if "subject" in model.roles]
+        return next((model for model in asked if model.id == "subject"), next(iter(asked or self.models), None))
+
+    def about_subject(self, findings: Mapping[str, Findings]) -> dict[str, Findings]:
+        """Findings of the steps that asked the subject: those of other models say nothing of it."""
+        model = self.subject
+        return {step.id: findings[step.id] for step in self.steps if step.id in findings and model is not None and step.model == model.id}
 
     @property
     def adverse(self) -> bool:

@@ -11,7 +11,7 @@ from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
 from safetycase.case.paperwork import Paperwork
 from safetycase.case.recorded import recorded_facts
-from safetycase.case.register import Finding, RegisteredFinding
+from safetycase.case.register import Finding, RegisterFile
 from safetycase.case.requirements.coverage import Answers, coverage, packs_used
 from safetycase.case.reviews import ReviewedClaim, evidence_digest, reviewed
 from safetycase.case.warnings import case_facts, standing_warnings
@@ -49,6 +49,8 @@ class Judged:
     made: str
     """When the newest evidence was complete, ISO 8601 UTC; empty without any."""
     paperwork: Paperwork
+    evidence: Mapping[str, str]
+    """Claim to the digest of what it rests on."""
 
     def bound(self, store: Store, plan: bytes) -> dict[str, bytes]:
         """What a version binds together, as files: the plan, the judged case, its findings and the observations behind them."""
@@ -59,14 +61,13 @@ class Judged:
             for asked, tables in ((o.question, store.annotations(o.question.kind, o.question.key)) for o in self.observations.values())
             if tables
         }
-        kept = {**dict(self.paperwork.files), **self.register_file()}
+        kept = {**dict(self.paperwork.files), **dict(self.paperwork.pattern_files)}
         return {"plan.yaml": plan, "case.json": canonical(self.case), **found, **seen, **people, **kept}
 
-    def register_file(self) -> dict[str, bytes]:
-        """The register of findings with those that this judging opened, by file name; nothing where it opened none."""
-        new: list[Finding] = [each.finding for each in self.case.findings_register if each.new]
-        before = dict(self.paperwork.files).get(registering.FILE, b"").decode()
-        return {registering.FILE: registering.appended(before, new).encode()} if new else {}
+    def opened(self, file: RegisterFile) -> tuple[Finding, ...]:
+        """The findings that these verdicts add to a register."""
+        listed = registering.register(file, self.case.judgements, self.evidence, self.paperwork.as_of)
+        return tuple(each.finding for each in listed if each.new)
 
 
 def judge_case(
@@ -85,13 +86,14 @@ def judge_case(
     shown = {step: derive(store, a.observation, a.read) for step, a in asked.items() if a.observation}
     strict = {step: derive(store, a.observation, a.read, level=level) for step, a in asked.items() if a.observation}
     standing = _Standing(asked, strict, store, declaration)
-    reviews = reviewed(paperwork.reviews, declared.claims, strict)
+    reviews = reviewed(paperwork.reviews, declared.claims, shown)
     judged = (judge(name, claim, strict, standing, TOLERANCE) for name, claim in declared.claims.items())
     judgements = tuple(_aged(each, reviews, expired=_expired(declared, paperwork)) for each in judged)
     steps = tuple(_step(name, declared, asked[name], shown, strict, store) for name in declared.steps)
     models = _models(asked)
     demo = any(model.planted is not None and "subject" in model.roles for model in models)
-    register = _register(declared, judgements, strict, paperwork)
+    evidence = {name: evidence_digest(claim, shown) for name, claim in declared.claims.items()}
+    register = registering.register(paperwork.register, judgements, evidence, paperwork.as_of)
     case = JudgedCase(
         tool_version=tool_version,
         case=declared.case,
@@ -118,7 +120,7 @@ def judge_case(
     case = _answered(case, declared, shown, standing, paperwork)
     made = max((log.answered_at(store, a.key) for a in asked.values() if a.key), default="")
     observations = {step: a.observation for step, a in asked.items() if a.observation}
-    return Judged(case, shown, strict, observations, made, paperwork)
+    return Judged(case, shown, strict, observations, made, paperwork, evidence)
 
 
 def _answered(
@@ -128,34 +130,27 @@ def _answered(
     recorded, prefills = recorded_facts(case)
     answers = Answers(
         role=declared.provider.role,
-        findings=shown,
+        findings=case.about_subject(shown),
         declared_before=standing.declared_before,
         attestations=paperwork.attestations,
         recorded=recorded,
         prefills=prefills,
         as_of=paperwork.as_of,
+        expired=_expired(declared, paperwork),
     )
     case = case.model_copy(update={"requirements": coverage(paperwork.packs, answers)})
-    reviewers = ", ".join(sorted({each.reviewer for each in case.reviews if not each.suspect}))
     arguments = tuple(
         build_argument(
             pattern,
             case,
-            shown,
+            case.about_subject(shown),
             scope={str(part): text for part, text in entry.scope.items()},
-            reviewer=entry.reviewer or reviewers,
+            reviewer=entry.reviewer,
             history=entry.history,
         )
         for entry, pattern in zip(declared.arguments, paperwork.patterns, strict=True)
     )
     return case.model_copy(update={"arguments": arguments})
-
-
-def _register(
-    declared: Declared, judgements: tuple[Judgement, ...], strict: Mapping[str, Findings], paperwork: Paperwork
-) -> tuple[RegisteredFinding, ...]:
-    evidence = {name: evidence_digest(claim, strict) for name, claim in declared.claims.items()}
-    return registering.register(paperwork.register, judgements, evidence, paperwork.as_of)
 
 
 def _expired(declared: Declared, paperwork: Paperwork) -> bool:

@@ -49,15 +49,16 @@ def load_paperwork(declared: Declared, base: Path, case: Path, templates: Templa
     files: dict[str, bytes] = {}
     attested = _attested_file(declared, base, case)
     if attested is not None:
-        files[attesting.FILE] = attested.read_bytes()
+        files[attesting.FILE] = _bytes(attested)
     for name in (reviewing.FILE, registering.FILE):
         if (case / name).exists():
             files[name] = _bytes(case / name)
+    day = as_of or today()
     return Paperwork(
-        as_of=as_of or today(),
+        as_of=day,
         templates=templates,
         packs=packs,
-        attestations=load_attestations(attested, packs.facts) if attested is not None else Attestations(),
+        attestations=load_attestations(attested, packs.facts, day) if attested is not None else Attestations(),
         reviews=load_reviews(case / reviewing.FILE),
         register=load_register(case / registering.FILE),
         patterns=tuple(_pattern(each.pattern, base, templates, packs) for each in declared.arguments),
@@ -67,18 +68,23 @@ def load_paperwork(declared: Declared, base: Path, case: Path, templates: Templa
 
 
 def today() -> datetime.date:
-    """The day, UTC; SOURCE_DATE_EPOCH sets it where a rendering has to be repeated."""
+    """The day, UTC; SOURCE_DATE_EPOCH sets it where a rendering has to be repeated. Raises SourceError where that is no time."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if epoch.isdigit():
+    if not epoch:
+        return datetime.datetime.now(datetime.UTC).date()
+    try:
         return datetime.datetime.fromtimestamp(int(epoch), datetime.UTC).date()
-    return datetime.datetime.now(datetime.UTC).date()
+    except (ValueError, OverflowError, OSError) as problem:
+        raise SourceError(f"SOURCE_DATE_EPOCH: found {epoch[:40]!r}; expected seconds since 1970") from problem
+
+
+PATTERNS = "patterns"
+"""Folder of the case in which copies of patterns lie that were beside the plan."""
 
 
 def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Pattern:
     """A pattern whose elements name clauses that some pack has."""
-    if name.endswith((".yaml", ".yml")) and (Path(name).is_absolute() or ".." in Path(name).parts):
-        raise PlanError(f"arguments: found the pattern {name!r}; expected a file in the folder of the plan")
-    pattern = load_pattern(name, base, templates)
+    pattern = load_pattern(name, _folder(name, base), templates)
     known = packs.requirements
     for key, node in pattern.nodes.items():
         for asked in node.requirements:
@@ -88,21 +94,36 @@ def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Patte
 
 
 def _pattern_files(declared: Declared, base: Path) -> Iterator[tuple[str, bytes]]:
-    for each in declared.arguments:
-        if each.pattern.endswith((".yaml", ".yml")):
-            yield each.pattern, _bytes(base / each.pattern)
+    for name in dict.fromkeys(each.pattern for each in declared.arguments):
+        if name.endswith((".yaml", ".yml")):
+            yield f"{PATTERNS}/{name}", _bytes(_folder(name, base) / name)
+
+
+def _folder(name: str, base: Path) -> Path:
+    """Where a pattern file lies: beside the plan, or as it was copied into the case."""
+    if name.endswith((".yaml", ".yml")):
+        _own(name, base, "arguments")
+        return base if (base / name).is_file() or not (base / PATTERNS / name).is_file() else base / PATTERNS
+    return base
 
 
 def _attested_file(declared: Declared, base: Path, case: Path) -> Path | None:
-    """The declared file, beside the plan or as it was copied into the case; the default one may be absent."""
+    """The declared file beside the plan, else as it was copied into the case; the default one may be absent."""
     name = declared.attestations or attesting.FILE
-    candidate = case / attesting.FILE if base.resolve() == case.resolve() else base / name
-    if candidate.is_file():
-        return candidate
+    _own(name, base, "attestations")
+    for candidate in (base / name, case / attesting.FILE):
+        if candidate.is_file():
+            return candidate
     if declared.attestations:
         names = [path.name for path in base.glob("*.y*ml")]
         raise SourceError(f"{base / name}: no such file, which the plan names under attestations; {nearest(name, names)}")
     return None
+
+
+def _own(name: str, base: Path, key: str) -> None:
+    """A plan names files of its own folder alone: what it names goes into the case and to those whom the case is handed to."""
+    if Path(name).name != name or (base / name).is_symlink():
+        raise PlanError(f"{key}: found {name!r}; expected a file in the folder of the plan, named without a folder and no link")
 
 
 def _bytes(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from safetycase.case.judged import JudgedCase, JudgedModel
 
 def recorded_facts(case: JudgedCase) -> tuple[dict[str, str], dict[str, str]]:
     """Facts that the tool read or recorded, and what the model's own files say unverified; empty texts are left out."""
-    model = next((each for each in case.models if "subject" in each.roles), None)
+    model = case.subject
     found = {**(_of_model(model) if model else {}), **_of_runs(case)}
     return {name: text for name, text in found.items() if text}, dict(model.facts) if model else {}
 
@@ -13,15 +13,15 @@ def recorded_facts(case: JudgedCase) -> tuple[dict[str, str], dict[str, str]]:
 def _of_model(model: JudgedModel) -> dict[str, str]:
     if model.weights_sha256 is None:
         return {}
-    layers = model.facts.get("config.layers", "")
+    layers, window = (model.facts.get(f"config.{name}", "") for name in ("layers", "context_window"))
     size = f"{model.n_parameters:,} parameters" if model.n_parameters is not None else ""
     causal = model.architecture.endswith(("ForCausalLM", "LMHeadModel"))
     return {
-        "architecture": f"{model.architecture}{f', {layers} layers' if layers else ''}{f', {size}' if size else ''}",
+        "architecture": f"{model.architecture}{f', {layers} layers by its configuration' if layers else ''}{f', {size}' if size else ''}",
         "parameters": size,
         "weights_digest": f"sha256 {model.weights_sha256}",
         "number_format": model.dtype,
-        "context_window": model.facts.get("config.context_window", ""),
+        "context_window": f"{window} (read from the configuration)" if window else "",
         "modalities": "text in, text out (read from the architecture, a causal language model)" if causal else "",
     }
 

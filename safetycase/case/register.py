@@ -1,7 +1,8 @@
 """The register of findings against a model, kept across versions: opened by verdicts, answered and closed by people."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -23,7 +24,7 @@ class Closure(Record):
     by: str
     reason: str = ""
     evidence: Digest | None = None
-    """Of the findings that no longer bear it out."""
+    """Of the claim with newer findings that no longer bear it out."""
 
     @model_validator(mode="after")
     def _grounded(self) -> Self:
@@ -32,6 +33,11 @@ class Closure(Record):
         if not self.reason.strip() and self.evidence is None:
             raise ValueError("closing a finding needs evidence (the digest of newer findings) or a reason")
         return self
+
+    @property
+    def needs_evidence(self) -> bool:
+        """Whether nothing but evidence closes it."""
+        return not self.reason.strip()
 
 
 class Finding(Record):
@@ -62,6 +68,9 @@ class RegisterFile(Record):
         ids = [each.id for each in self.findings]
         if len(set(ids)) != len(ids):
             raise ValueError("findings: an id stands twice")
+        for each in self.findings:
+            if each.closed and each.closed.needs_evidence and each.closed.evidence == each.opened_on:
+                raise ValueError(f"findings: {each.id} is closed by the evidence that opened it; expected newer evidence or a reason")
         return self
 
 
@@ -73,6 +82,8 @@ class RegisteredFinding(Record):
     """Opened by this judging, not yet in the file."""
     stands: bool
     """The claim's verdict still counts against the model."""
+    closed: bool
+    """With a reason, or by evidence that no longer bears it out."""
     overdue: bool
 
 
@@ -93,6 +104,7 @@ def register(
     """The register with what these verdicts open; `evidence` is by claim.
 
     A claim with an open finding opens no second one, and one that was closed with a reason is opened again only by other evidence.
+    What was closed by evidence alone is open while the claim's verdict counts against the model, or the evidence is not that of the case.
     """
     against = {each.id: each for each in judgements if counts_against(each)}
     known = [
@@ -100,25 +112,38 @@ def register(
             finding=each,
             new=False,
             stands=each.claim in against,
-            overdue=each.closed is None and each.due is not None and each.due < as_of,
+            closed=_is_closed(each, against, evidence),
+            overdue=not _is_closed(each, against, evidence) and each.due is not None and each.due < as_of,
         )
         for each in file.findings
     ]
     opened: list[Finding] = []
     for claim, judgement in against.items():
         earlier = [each for each in file.findings if each.claim == claim]
-        if any(each.closed is None or each.opened_on == evidence[claim] for each in earlier):
+        if any(not _is_closed(each, against, evidence) or each.opened_on == evidence[claim] for each in earlier):
             continue
         opened.append(
             Finding(
-                id=f"F{len(file.findings) + len(opened) + 1}",
+                id=f"F{_last(file) + len(opened) + 1}",
                 claim=claim,
                 summary=judgement.claim.text,
                 verdict=f"{judgement.verdict} ({judgement.claim.bears})",
                 opened_on=evidence[claim],
             )
         )
-    return (*known, *(RegisteredFinding(finding=each, new=True, stands=True, overdue=False) for each in opened))
+    return (*known, *(RegisteredFinding(finding=each, new=True, stands=True, closed=False, overdue=False) for each in opened))
+
+
+def _is_closed(finding: Finding, against: Collection[str], evidence: Mapping[str, Digest]) -> bool:
+    if finding.closed is None:
+        return False
+    borne_out = finding.claim in against or finding.closed.evidence != evidence.get(finding.claim)
+    return not (finding.closed.needs_evidence and borne_out)
+
+
+def _last(file: RegisterFile) -> int:
+    """The highest number that an id of the file ends in: an id is never used twice."""
+    return max((int(found[0]) for each in file.findings if (found := re.findall(r"\d+$", each.id))), default=0)
 
 
 def appended(text: str, new: Sequence[Finding]) -> str:
@@ -130,10 +155,10 @@ def appended(text: str, new: Sequence[Finding]) -> str:
             "schema_version: 1\nfindings:\n"
         )
     ended = text if text.endswith("\n") else text + "\n"
-    return ended + "".join(_entry(each) for each in new)
+    dashes = re.findall(r"^( *)- ", text, flags=re.MULTILINE)
+    return ended + "".join(_entry(each, dashes[0] if dashes else "  ") for each in new)
 
 
-def _entry(finding: Finding) -> str:
-    values = finding.model_dump(mode="json")
-    listed = yaml.safe_dump([values], sort_keys=False, allow_unicode=True, width=140)
-    return "".join(f"  {line}\n" for line in listed.splitlines())
+def _entry(finding: Finding, indent: str) -> str:
+    listed = yaml.safe_dump([finding.model_dump(mode="json")], sort_keys=False, allow_unicode=True, width=140)
+    return "".join(f"{indent}{line}\n" for line in listed.splitlines())

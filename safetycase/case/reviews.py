@@ -48,7 +48,10 @@ def load_reviews(path: Path) -> ReviewFile:
 
 
 def evidence_digest(claim: Claim, findings: Mapping[str, Findings]) -> Digest:
-    """Digest of a claim and of the findings that its criteria rest on."""
+    """Digest of a claim and of the findings that its criteria rest on.
+
+    Findings at the level that pages show: the simultaneous level of verdicts depends on claims that have nothing to do with this one.
+    """
     steps = sorted({criterion.step for criterion in claim.criteria})
     rest = {step: findings[step].model_dump(mode="json") if step in findings else None for step in steps}
     return digest_of([claim.model_dump(mode="json"), rest])

@@ -3,7 +3,8 @@
 import re
 
 _FORBIDDEN = re.compile(
-    r"\b(compliant|certif(?:ied|y|ies|ying)|prov(?:e|es|ed|en|ing)|guarantee(?:s|d|ing)?|safe(?:ly|r|st)?)\b",
+    r"\b(compliant|compl(?:y|ies|ied|ying) with|conform(?:s|ed|ing)? (?:to|with)|conformant|certif(?:ied|y|ies|ying)|prov(?:e|es|ed|en|ing)|guarantee(?:s|d|ing)?"
+    r"|safe(?:ly|r|st)?)\b",
     re.IGNORECASE,
 )
 INSTEAD = ("supports", "measured", "not assessed")

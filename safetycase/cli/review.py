@@ -24,7 +24,7 @@ def review(plan: Path, claims: tuple[str, ...], reviewer: str, note: str, out: P
     judged = judge_plan(loaded, store)
     names = claims or tuple(loaded.declared.claims)
     data = reviews.with_reviews(
-        judged.paperwork.reviews, names, loaded.declared.claims, judged.strict, reviewer=reviewer, date=today(), note=note
+        judged.paperwork.reviews, names, loaded.declared.claims, judged.findings, reviewer=reviewer, date=today(), note=note
     )
     click.echo(store.write_bytes(reviews.FILE, data))
     say(f"{len(names)} claim(s) reviewed by {reviewer} on the evidence as it stands")

@@ -7,7 +7,7 @@ from safetycase.case.claims import Standing
 from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.case.requirements.covered import RequirementStatus
 from safetycase.dossier import annexes, blocks, doctypes, exhibits, numbers, requirements
-from safetycase.dossier.cover import cover, subject
+from safetycase.dossier.cover import cover
 from safetycase.dossier.doctypes import DossierType, SectionType, Texts
 from safetycase.dossier.exhibits.general import sentence
 from safetycase.dossier.numbering import Numbering
@@ -54,7 +54,7 @@ def assemble(
     packs = frozenset(each.pack for each in asked)
     material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), packs)
     sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
-    model = subject(case)
+    model = case.subject
     return Dossier(
         type=dossier_type,
         type_title=kind.title,

@@ -105,7 +105,8 @@ def _register(material: Material) -> Block:
     rows = []
     for each in material.case.findings_register:
         finding = each.finding
-        closed = f"closed on {finding.closed.date.isoformat()} by {finding.closed.by}" if finding.closed else ""
+        said = f"closed on {finding.closed.date.isoformat()} by {finding.closed.by}" if finding.closed else ""
+        closed = said if each.closed else f"open: {said} by evidence that this case does not bear out" if said else ""
         why = (finding.closed.reason or f"evidence {(finding.closed.evidence or '')[:12]}") if finding.closed else ""
         state = closed or ("open, new in this version" if each.new else "open")
         rows.append(

@@ -76,11 +76,6 @@ def _duty(case: JudgedCase, asked: Sequence[RequirementStatus]) -> Iterator[str]
     yield "Roles are declared, not checked."
 
 
-def subject(case: JudgedCase) -> JudgedModel | None:
-    """The model that the case is about; None where no model was found."""
-    return next((model for model in case.models if "subject" in model.roles), case.models[0] if case.models else None)
-
-
 def source(model: JudgedModel) -> str:
     """Where the weights come from and what they are."""
     revision = f" at revision {model.revision}" if model.revision else ""
@@ -89,7 +84,7 @@ def source(model: JudgedModel) -> str:
 
 
 def _facts(case: JudgedCase, version: str, made: str, audience: str | None) -> Iterator[Fact]:
-    model, engagement = subject(case), case.engagement
+    model, engagement = case.subject, case.engagement
     if audience is not None:
         yield Fact("For", f"{RECIPIENTS[audience]}; facts addressed to others are withheld")
     if model is None:

@@ -16,8 +16,12 @@ BlockName = Literal[
     "verify", "glossary", "changes", "signature", "argument", "register", "form", "recipients", "limits", "reproduce", "packs", "reviews",
     "packs-briefly", "artefact", "scope", "still-to-test", "custody",
 ]  # fmt: skip
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Extra = Literal["markdown", "gsn2x"]
 """Files that a type of document brings besides HTML and PDF."""
+
+
+_WITHOUT_EVIDENCE = {"warnings", "packs", "packs-briefly", "changes", "signature", "glossary", "engagement", "form"}
 
 
 class Term(Record):
@@ -64,19 +68,20 @@ class DossierType(Record):
     """Below the title, where the case has no summary of its own."""
     audience: str
     """Who reads it, in words."""
-    document: str = "document.html.j2"
+    document: FileName = "document.html.j2"
     """The template that holds the whole document: in the folder of the type, or the one that all types share."""
-    style: str = "style.css"
+    style: FileName = "style.css"
     short: bool = False
     """One page, without a table of contents."""
+    reader: Literal["ai-office", "national-authority", "downstream-provider"] | None = None
+    """Whose facts it shows unless the plan names an audience; everyone's without it."""
     extras: tuple[Extra, ...] = ()
     sections: tuple[SectionType, ...]
 
     @property
     def shows_evidence(self) -> bool:
-        """Whether anything measured stands in it."""
-        shown = {block for section in self.sections for block in section.blocks}
-        return bool(shown & {"summary", "evidence", "cited", "argument"})
+        """Whether anything may stand in it that was measured: unless it is made of nothing but facts, warnings and digests."""
+        return not {block for section in self.sections for block in section.blocks} <= _WITHOUT_EVIDENCE
 
 
 def dossier_types(templates: Templates | None = None) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ from safetycase.resources import Templates
 
 _BREAKS = re.compile(r"([@_/|]|[.,](?!\d))")
 """Where a name may break; never inside a number."""
-_MISTAKES = (jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
+_TALKS = re.compile(r"content\s*:\s*[\"'][^\"']*[A-Za-z]{2}[^\"']*[\"']|[#.]warnings?\b|@import\b", re.IGNORECASE)
+"""What the style sheet of an overlay may not hold: words of its own, and rules for the warnings."""
+_MISTAKES = (jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError)
 """What a template that somebody edited can raise."""
 
 
@@ -107,6 +109,14 @@ def _style(templates: Templates, folder: str, name: str) -> str:
         style = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RenderError(f"{templates.short(path)}: cannot be read: {error}") from error
+    if path.is_relative_to(templates.folders[-1]):
+        return _whole(style, templates.short(path))
+    for found in _TALKS.findall(style):
+        raise RenderError(f"{templates.short(path)}: {found!r}: a style sheet neither writes words nor reaches the warnings")
+    return _whole(style, templates.short(path))
+
+
+def _whole(style: str, where: str) -> str:
     if "</" in style:
-        raise RenderError(f"{templates.short(path)}: holds '</', which would end the style of the page")
+        raise RenderError(f"{where}: holds '</', which would end the style of the page")
     return style

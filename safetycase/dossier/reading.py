@@ -12,6 +12,8 @@ _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 )
 _SILENT = frozenset(("script", "style", "template", "noscript"))
+_ASIDE = frozenset(("head", "title", "details", "dialog", "desc", "defs", "symbol", "metadata", "textarea", "select"))
+"""Elements whose text a reader may never see."""
 _SPOKEN = frozenset(("alt", "aria-label", "aria-description", "title", "data-head", "data-foot", "data-mark"))
 """Attributes whose text is read aloud, or printed in the margins of every page."""
 _UNSEEN = frozenset(("unseen", "skip"))
@@ -107,5 +109,5 @@ class _Reader(html.parser.HTMLParser):
 
 
 def _opened(tag: str, given: dict[str, str | None], around: _Open) -> _Open:
-    hidden = "hidden" in given or tag in ("head", "title") or not _UNSEEN.isdisjoint((given.get("class") or "").split())
+    hidden = "hidden" in given or "style" in given or tag in _ASIDE or not _UNSEEN.isdisjoint((given.get("class") or "").split())
     return _Open(tag, given.get("data-relation") or around.relation, around.seen and not hidden, around.silent or tag in _SILENT)

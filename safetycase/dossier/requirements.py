@@ -13,6 +13,7 @@ STATES = {
     "missing": ("▲", "MISSING"),
     "evidenced": ("●", "evidenced"),
     "partially_evidenced": ("◆", "partly evidenced"),
+    "partly_answered": ("◆", "partly answered"),
     "recorded": ("●", "recorded"),
     "attested": ("■", "attested"),
     "prefilled": ("□", "prefilled, unverified"),

@@ -16,7 +16,8 @@ def document_warnings(
     case: JudgedCase, kind: DossierType, asked: Sequence[RequirementStatus], ledger: Ledger, audience: str | None
 ) -> tuple[WarningText, ...]:
     """All that apply, by id; no template and no plan can take one away."""
-    kept = {each.id: each.text for each in case.warnings if kind.shows_evidence or not each.id.startswith(_OF_EVIDENCE)}
+    measured = kind.shows_evidence or any(slot.evidence for each in asked for slot in each.slots)
+    kept = {each.id: each.text for each in case.warnings if measured or not each.id.startswith(_OF_EVIDENCE)}
     facts = {
         **case_facts(case),
         "fields": ledger.sentence,

@@ -18,7 +18,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Place = tuple[str | int, ...]
 """Keys and indices from the top of a document down to one of its values."""
 
-_LARGEST = 4_000_000
+_LARGEST = 1_000_000
+_DEEPEST = 60
+"""Deeper files would exhaust the stack of the composer, which is no error that can be caught."""
+_OPENS = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+_CLOSES = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -39,14 +43,18 @@ class LocatedYaml:
 
 
 def load_yaml(path: Path, error: type[SafetycaseError]) -> LocatedYaml:
-    """Read one YAML document; duplicate keys, aliases, tags and files beyond 4 MB are refused.
+    """Read one YAML document; duplicate keys, aliases, tags and files beyond 1 MB or nested beyond reason are refused.
 
     Raises the given error in one line with file and line.
     """
     text = _read(path, error)
     loader = _LOADER(text)
     try:
+        depth = 0
         for token in yaml.scan(text, Loader=_LOADER):
+            depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+            if depth > _DEEPEST:
+                raise error(f"{path}:{token.start_mark.line + 1}: nested more than {_DEEPEST} deep; expected a file written by hand")
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
                 raise error(f"{path}:{token.start_mark.line + 1}: anchors and aliases are not read; write the value out")
         node = loader.get_single_node()

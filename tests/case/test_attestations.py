@@ -36,7 +36,7 @@ def load(folder: Path, lines: str) -> Attestations:
     """The facts of a file, each given by Jo on a day."""
     path = folder / "attestations.yaml"
     path.write_text(f"schema_version: 1\nfacts:\n{lines}", encoding="utf-8")
-    return load_attestations(path, FACTS)
+    return load_attestations(path, FACTS, TODAY)
 
 
 def stated(fact: str, value: str) -> str:

@@ -202,7 +202,7 @@ def test_the_file_of_facts_asks_for_every_slot(name: str, tmp_path: Path) -> Non
     path = tmp_path / "attestations.yaml"
     path.write_text(empty_attestations([name], bundled()), encoding="utf-8")
 
-    loaded = load_attestations(path, packs.facts)
+    loaded = load_attestations(path, packs.facts, TODAY)
     story = cases.covered()
     asked = {
         slot.term

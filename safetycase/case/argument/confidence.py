@@ -61,20 +61,23 @@ class _Weighing:
         return ", ".join(each.id for each in found) + (f" ({', '.join(words)})" if words and found else "")
 
     def _from_support(self, node: Node) -> Iterator[tuple[Confidence, str]]:
-        for child in (self.nodes[each] for each in node.supported_by):
+        strategies, below = self._reached(node)
+        for child in (self.nodes[each] for each in below):
             if child.type is NodeType.SOLUTION:
                 yield from _from_evidence(child)
-        weakest = [(self.goal(key).word, key) for key in self._goals_below(node)]
+        weakest = [(self.goal(key).word, key) for key in below if self.nodes[key].type is NodeType.GOAL]
         if weakest:
             word = min((each for each, _ in weakest), key=lambda each: each.rank)
             ids = [key for each, key in weakest if each is word]
             yield word, f"No surer than its weakest support: {', '.join(ids)} ({word.value})."
-        if any(self.nodes[key].undeveloped for key in self._strategies_below(node)):
+        if any(self.nodes[key].undeveloped for key in strategies):
             yield Confidence.NONE, "A strategy below it is undeveloped."
 
     def _from_doubts(self, node: Node) -> Iterator[tuple[Confidence, str]]:
-        """Open counter-goals against the goal, what it rests on directly, or its context."""
-        touched = {node.id, *node.supported_by, *node.in_context_of}
+        """Open counter-goals against the goal, what it rests on through strategies, or the context of any of these."""
+        strategies, below = self._reached(node)
+        contexts = (each for key in (node.id, *strategies) for each in self.nodes[key].in_context_of)
+        touched = {node.id, *strategies, *below, *contexts}
         doubts = [
             each.id
             for each in self.nodes.values()
@@ -83,20 +86,19 @@ class _Weighing:
         if doubts:
             yield Confidence.LOW, f"Open: {', '.join(doubts)}."
 
-    def _goals_below(self, node: Node) -> Iterator[str]:
-        """Goals that support it directly or through strategies."""
-        for key in node.supported_by:
-            child = self.nodes[key]
-            if child.type is NodeType.GOAL:
-                yield key
-            elif child.type is NodeType.STRATEGY:
-                yield from self._goals_below(child)
-
-    def _strategies_below(self, node: Node) -> Iterator[str]:
-        for key in node.supported_by:
-            if self.nodes[key].type is NodeType.STRATEGY:
-                yield key
-                yield from self._strategies_below(self.nodes[key])
+    def _reached(self, node: Node) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The strategies below a goal, and what it rests on through them; each once, however many ways lead to it."""
+        strategies: dict[str, None] = {}
+        below: dict[str, None] = {}
+        waiting = list(node.supported_by)
+        while waiting:
+            key = waiting.pop(0)
+            if self.nodes[key].type is not NodeType.STRATEGY:
+                below[key] = None
+            elif key not in strategies:
+                strategies[key] = None
+                waiting += self.nodes[key].supported_by
+        return tuple(strategies), tuple(below)
 
 
 def _from_evidence(solution: Node) -> Iterator[tuple[Confidence, str]]:

@@ -29,6 +29,8 @@ class Answers:
     prefills: Mapping[str, str]
     """What the model's own files say, unverified, by the name that a slot's `prefill` gives it."""
     as_of: datetime.date
+    expired: bool = False
+    """The engagement has, and its evidence counts for nothing until it is renewed."""
 
 
 def coverage(packs: Packs, answers: Answers) -> tuple[RequirementStatus, ...]:
@@ -133,6 +135,8 @@ def _evidence(rule: EvidenceRule, answers: Answers) -> EvidenceState:
     if not present:
         return found
     lacking = {step: unmet(rule.minimum, each, declared_before=answers.declared_before(step)) for step, each in present.items()}
+    if answers.expired:
+        lacking = {step: (*problems, "the engagement has expired") for step, problems in lacking.items()}
     good = tuple(step for step, problems in lacking.items() if not problems)
     if good:
         return found.model_copy(update={"state": "context" if rule.relation == "context" else "counts", "steps": good})
@@ -163,6 +167,8 @@ def requirement_state(slots: Sequence[SlotStatus]) -> State:
         return "evidenced" if states <= {"evidenced", "recorded"} else "partially_evidenced"
     if states & {"missing", "not_assessed"}:
         return "missing"
+    if states & _OUT_OF_REACH:
+        return "partly_answered"
     if states == {"recorded"}:
-        return "evidenced"
+        return "recorded"
     return "prefilled" if "prefilled" in states else "attested"

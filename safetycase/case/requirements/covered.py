@@ -10,8 +10,9 @@ SlotState = Literal[
     "evidenced", "partially_evidenced", "recorded", "attested", "prefilled", "missing", "not_applicable", "not_assessed", "not_assessable"
 ]
 State = Literal[
-    "evidenced", "partially_evidenced", "attested", "prefilled", "missing", "not_applicable", "not_assessable_by_tool"
-]
+    "evidenced", "partially_evidenced", "partly_answered", "recorded", "attested", "prefilled", "missing", "not_applicable",
+    "not_assessable_by_tool",
+]  # fmt: skip
 Duty = Literal["applies", "applies later", "no duty under the declared role", "binds nobody"]
 
 

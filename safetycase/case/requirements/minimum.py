@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from safetycase.case.claims import why_absent
+from safetycase.case.claims import UNEDITED, condition, why_absent
 from safetycase.case.requirements.packs import Minimum
-from safetycase.evidence.record import Estimate, Findings
+from safetycase.evidence.record import Estimate, Findings, Outcome
 
 
 def unmet(minimum: Minimum, found: Findings, *, declared_before: bool) -> tuple[str, ...]:
@@ -13,26 +13,31 @@ def unmet(minimum: Minimum, found: Findings, *, declared_before: bool) -> tuple[
 
 
 def _unmet(minimum: Minimum, found: Findings, declared_before: bool) -> Iterator[str]:
-    if minimum.outcome is not None and found.outcome.value != minimum.outcome:
+    if found.outcome is Outcome.FAILED or (minimum.outcome is not None and found.outcome.value != minimum.outcome):
         reasons = f": {'; '.join(found.reasons)}" if found.reasons else ""
         yield f"the outcome is {found.outcome.value.replace('_', ' ')}{reasons}"
-    for name in minimum.estimates:
+    for name in dict.fromkeys((*minimum.estimates, *minimum.nulls)):
         estimates = _named(found, name)
         if not estimates:
             yield f"no estimate {name} ({why_absent(name, found)})"
-            continue
-        n, clusters = max(each.n for each in estimates), max(each.clusters for each in estimates)
-        if minimum.n is not None and n < minimum.n:
-            yield f"{name} rests on {n} prompts, at least {minimum.n} are asked for"
-        if minimum.clusters is not None and clusters < minimum.clusters:
-            yield f"{name} rests on {clusters} independent groups, at least {minimum.clusters} are asked for"
-    for name in minimum.nulls:
-        if not any(each.nulls for each in _named(found, name)):
-            yield f"{name} stands beside no null"
+        elif found.outcome is Outcome.NOT_APPLICABLE and condition(name) != UNEDITED:
+            yield f"{name} rests on an edit that does not apply: {'; '.join(found.reasons)}"
+        else:
+            # One estimate has to meet all of it: many prompts of one judge and many groups of another make no good one.
+            yield from min((tuple(_wanting(minimum, name, each)) for each in estimates), key=len)
     if minimum.declared_before and not declared_before:
         yield "the plan was declared or edited after the evidence was seen"
     if minimum.made_here and found.imported is not None:
         yield "the observation was made elsewhere and cannot be replayed here"
+
+
+def _wanting(minimum: Minimum, name: str, estimate: Estimate) -> Iterator[str]:
+    if name in minimum.estimates and minimum.n is not None and estimate.n < minimum.n:
+        yield f"{name} rests on {estimate.n} prompts, at least {minimum.n} are asked for"
+    if name in minimum.estimates and minimum.clusters is not None and estimate.clusters < minimum.clusters:
+        yield f"{name} rests on {estimate.clusters} independent groups, at least {minimum.clusters} are asked for"
+    if name in minimum.nulls and not estimate.nulls:
+        yield f"{name} stands beside no null"
 
 
 def _named(found: Findings, name: str) -> list[Estimate]:

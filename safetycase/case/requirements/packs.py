@@ -1,6 +1,7 @@
 """A requirement pack: what one instrument asks for, in our own words, and which evidence may answer which part of it."""
 
 import datetime
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,6 +31,11 @@ Reads = Literal[
 """Facts that the tool reads from the model's files or its own records."""
 Prefill = Literal["card.license", "card.base_model", "card.language", "card.datasets", "card.pipeline_tag", "config.model_type"]
 """Metadata of the model's own files that may stand in a slot until somebody attests it."""
+
+
+_ART50_ID = re.compile(r"[:.-]50(?:\D|$)|111\.4")
+_ART50 = re.compile(r"\bArt(?:icle|\.)?\s*50\b|\b111\(4\)", re.IGNORECASE)
+"""However a pack spells it."""
 
 
 class Instrument(Record):
@@ -179,7 +185,7 @@ class Requirement(Record):
     @property
     def is_art50(self) -> bool:
         """Whether it belongs to the transparency duties of Article 50, which interpretability evidence does not answer."""
-        return self.id.startswith(("aia:50.", "aia:111.4")) or self.provision.startswith(("Article 50", "Art. 50"))
+        return bool(_ART50_ID.search(self.id) or _ART50.search(self.provision))
 
 
 class Pack(Record):
