@@ -28,8 +28,8 @@ class CaseInfo(Record):
     """What the case is about."""
 
     id: Slug
-    title: str
-    summary: str = ""
+    title: Annotated[str, Field(max_length=300)]
+    summary: Annotated[str, Field(max_length=1000)] = ""
     intended_use: str = ""
 
 

@@ -191,6 +191,8 @@ class Argument(Record):
     nodes: tuple[Node, ...]
     """In the order of the pattern; what was generated follows what it was generated for."""
     account: Account
+    expired: bool = False
+    """Its day has passed, on the day of judging."""
     invalidated_by: tuple[str, ...]
     expires_after_months: int | None
     expires: datetime.date | None

@@ -10,7 +10,7 @@ from safetycase.case.claims import UNEDITED, Criterion, Judgement, Standing, con
 from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
 from safetycase.case.paperwork import Paperwork
-from safetycase.case.recorded import recorded_facts
+from safetycase.case.recorded import declared_facts, recorded_facts
 from safetycase.case.register import Finding, RegisterFile
 from safetycase.case.requirements.coverage import Answers, coverage, packs_used
 from safetycase.case.reviews import ReviewedClaim, evidence_digest, reviewed
@@ -111,7 +111,7 @@ def judge_case(
         plans_seen=log.plans_seen(store),
         attempts=log.attempts(store, {a.key for a in asked.values() if a.key}),
         warnings=standing_warnings(_warning_ids(declared, judgements, shown, demo=demo), case_facts(declared)),
-        packs=packs_used(paperwork.packs, paperwork.as_of),
+        packs=packs_used(paperwork.packs, paperwork.as_of, declared.provider.role),
         reviews=reviews,
         findings_register=register,
         attestations_sha256=paperwork.attestations.sha256,
@@ -134,6 +134,7 @@ def _answered(
         declared_before=standing.declared_before,
         attestations=paperwork.attestations,
         recorded=recorded,
+        declared=declared_facts(case),
         prefills=prefills,
         as_of=paperwork.as_of,
         expired=_expired(declared, paperwork),
@@ -150,7 +151,10 @@ def _answered(
         )
         for entry, pattern in zip(declared.arguments, paperwork.patterns, strict=True)
     )
-    return case.model_copy(update={"arguments": arguments})
+    aged = tuple(
+        each.model_copy(update={"expired": each.expires is not None and each.expires < paperwork.as_of}) for each in arguments
+    )
+    return case.model_copy(update={"arguments": aged})
 
 
 def _expired(declared: Declared, paperwork: Paperwork) -> bool:

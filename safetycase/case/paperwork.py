@@ -90,6 +90,9 @@ def _pattern(name: str, base: Path, templates: Templates, packs: Packs) -> Patte
         for asked in node.requirements:
             if asked not in known:
                 raise PlanError(f"argument {pattern.name}: {key}: unknown requirement id {asked!r}; {nearest(asked, known)}")
+            if known[asked].is_art50:
+                why = "expected none of Article 50, which holds no evidence of this tool"
+                raise PlanError(f"argument {pattern.name}: {key}: found {asked!r}; {why}")
     return pattern
 
 

@@ -10,6 +10,23 @@ def recorded_facts(case: JudgedCase) -> tuple[dict[str, str], dict[str, str]]:
     return {name: text for name, text in found.items() if text}, dict(model.facts) if model else {}
 
 
+def declared_facts(case: JudgedCase) -> dict[str, str]:
+    """What the plan says of facts that people attest, by the ids of the facts; empty texts are left out."""
+    model, engagement = case.subject, case.engagement
+    said = {
+        "intended_uses": case.case.intended_use,
+        "intended_purpose": case.case.intended_use,
+        "provider_legal_name": case.provider.name,
+        "provider_contact": case.provider.contact,
+        "model_name": f"{model.source}{f' at {model.revision}' if model.revision else ''}" if model else "",
+        "evaluator_access": "; ".join(
+            (*(f"given: {each}" for each in engagement.access_given), *(f"refused: {each}" for each in engagement.access_refused))
+        ),
+        "documentation_retention": f"until {engagement.retain_until.isoformat()}" if engagement.retain_until else "",
+    }
+    return {fact: text for fact, text in said.items() if text}
+
+
 def _of_model(model: JudgedModel) -> dict[str, str]:
     if model.weights_sha256 is None:
         return {}

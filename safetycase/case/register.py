@@ -154,6 +154,7 @@ def appended(text: str, new: Sequence[Finding]) -> str:
             "# To close one, add   closed: {date: 2026-01-31, by: name, reason: ...}   or, for the reason, the digest of newer evidence.\n"
             "schema_version: 1\nfindings:\n"
         )
+    text = re.sub(r"^findings:\s*\[\s*\]\s*$", "findings:", text, flags=re.MULTILINE)
     ended = text if text.endswith("\n") else text + "\n"
     dashes = re.findall(r"^( *)- ", text, flags=re.MULTILINE)
     return ended + "".join(_entry(each, dashes[0] if dashes else "  ") for each in new)

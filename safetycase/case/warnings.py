@@ -23,6 +23,10 @@ def case_facts(case: Declared | JudgedCase) -> dict[str, str]:
         "evaluator": case.engagement.evaluator,
         "role": case.provider.role,
         "redactions": "; ".join(case.engagement.redactions) or "none declared",
+        "withheld": "nothing for this reader",
+        "fields": "it asks for none",
+        "verified": "no day",
+        "stale": "",
     }
 
 

@@ -3,21 +3,17 @@
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from safetycase.cli.console import say
-from safetycase.cli.options import case_argument, out_option
+from safetycase.cli.options import case_argument, out_option, templates_option
 
 if TYPE_CHECKING:
-    from safetycase.case.judged import JudgedCase
     from safetycase.case.judging import Judged
-    from safetycase.evidence.record import Findings
     from safetycase.evidence.store import Store
 
 
@@ -26,17 +22,30 @@ if TYPE_CHECKING:
 @click.option("--card", required=True, type=click.Path(path_type=Path), help="Model card (README.md) to write into.")
 @click.option("--check/--no-check", help="Write nothing; exit with 1 where the card is not what the case holds.")
 @click.option("--link", default="", help="Where the documents can be read, as https address; named in the card.")
+@templates_option
 @out_option
-def attach(plan: Path, card: Path, check: bool, link: str, out: Path | None) -> int:
+def attach(plan: Path, card: Path, check: bool, link: str, templates: Path | None, out: Path | None) -> int:
     """Put verdicts and estimates of PLAN's case into a model card. Public profile; a second run changes nothing. Needs no torch."""
+    from safetycase.dossier.modelcard import attach_card
     from safetycase.errors import SourceError
     from safetycase.plan.reading import judge_plan, open_case
+    from safetycase.resources import overlaid
 
-    loaded, store = open_case(plan, out)
+    loaded, store = open_case(plan, out, overlaid(templates))
     before, target = _read(card)
     judged = judge_plan(loaded, store)
     version, content = _sealed(judged, store, loaded.path.read_bytes())
-    after = attach_card(before, judged.case, judged.findings, version=version, made=judged.made, content=content, link=link, name=str(card))
+    after = attach_card(
+        before,
+        judged.case,
+        judged.findings,
+        version=version,
+        made=judged.made,
+        content=content,
+        link=link,
+        name=str(card),
+        templates=loaded.templates,
+    )
     if check and after != before:
         raise SourceError(f"{card}: not what the case holds ({_changed(before, after)}); `safetycase attach` brings it up to date")
     if not content:
@@ -46,36 +55,6 @@ def attach(plan: Path, card: Path, check: bool, link: str, out: Path | None) -> 
     say(f"{card}: {_changed(before, after)}")
     click.echo(card)
     return 0
-
-
-def attach_card(
-    text: bytes,
-    case: "JudgedCase",
-    findings: "Mapping[str, Findings]",
-    *,
-    version: str,
-    made: str,
-    content: str = "",
-    link: str = "",
-    name: str = "README.md",
-) -> bytes:
-    """A model card with the case's section between its markers and its estimates in the `model-index`; all else keeps its bytes.
-
-    `made` is the ISO 8601 time of the newest evidence, `content` the SHA-256 of the sealed version's manifest (empty for a draft), `link`
-    where its documents can be read, `name` what error lines call the card. Raises SourceError where the card is broken or cannot be
-    edited without touching what others wrote, RenderError where the template fails or the link is not of the web.
-    """
-    from safetycase.dossier import modelcard
-    from safetycase.sources.front_matter import split
-    from safetycase.sources.model_index import with_results
-
-    def section(level: int) -> str:
-        return modelcard.section(case, findings, version=version, made=made, level=level, content=content, link=link)
-
-    card = split(text, name)
-    body = modelcard.with_section(card.body, section, newline=card.newline, name=name, first_line=card.body_line)
-    results = modelcard.results(case, findings, link=link)
-    return with_results(replace(card, body=body), modelcard.model_name(case), results, modelcard.is_ours).data
 
 
 def _sealed(judged: "Judged", store: "Store", plan: bytes) -> tuple[str, str]:

@@ -17,8 +17,8 @@ from safetycase.cli.options import json_option, out_option, plan_argument, remot
 @remote_code_option
 def build(plan: Path, out: Path | None, as_json: bool, templates: Path | None, allow_remote_code: bool) -> int:
     """Run PLAN, judge its claims, render its documents and seal a version."""
-    from safetycase.cli.documents import documents, rendering_digest
     from safetycase.cli.run import results, run_plan
+    from safetycase.dossier.documents import documents, rendering_digest
     from safetycase.evidence.seal import seal
     from safetycase.plan.keeping import changes_since_last, keep
     from safetycase.plan.reading import judge_plan

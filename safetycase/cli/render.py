@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @out_option
 def render(plan: Path, types: tuple[str, ...], templates: Path | None, out: Path | None) -> int:
     """Judge and render the documents of PLAN (or of a case directory) into drafts/. Needs no torch."""
-    from safetycase.cli.documents import documents
+    from safetycase.dossier.documents import documents
     from safetycase.plan.keeping import changes_since_last
     from safetycase.plan.reading import judge_plan, open_case
     from safetycase.resources import overlaid

@@ -34,7 +34,9 @@ def _scope(argument: Argument) -> Iterator[Fact]:
     yield Fact("Reviewer", signed.reviewer or "nobody named")
     yield Fact("Independence", signed.independence)
     yield Fact("Newest evidence", signed.date.isoformat() if signed.date else "none")
-    yield Fact("Expires", argument.expires.isoformat() if argument.expires else "no date: no evidence yet, or no period declared")
+    over = ": EXPIRED, it supports nothing until it is renewed" if argument.expired else ""
+    until = f"{argument.expires.isoformat()}{over}" if argument.expires else "no date: no evidence yet, or no period declared"
+    yield Fact("Expires", until)
     yield Fact("History", "; ".join(signed.history) or "none declared")
     yield Fact("Pattern", f"{argument.pattern}, sha256 {numbers.grouped(argument.pattern_sha256)}", "mono")
 

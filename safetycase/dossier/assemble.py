@@ -52,7 +52,7 @@ def assemble(
     )
     asked = tuple({each.id: each for section in outline.asked.values() for each in section}.values())
     packs = frozenset(each.pack for each in asked)
-    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), packs)
+    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), asked, packs)
     sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
     model = case.subject
     return Dossier(
@@ -204,7 +204,7 @@ def _verdict_note(case: JudgedCase) -> str:
     each = numbers.percent(case.simultaneous_level)
     return (
         "Judged by the bound of an interval, never by its point. "
-        f"Intervals of this table hold together, each at {each}; see Method."
+        f"Intervals of this table hold together, each at {each}."
     )
 
 

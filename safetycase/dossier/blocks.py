@@ -14,7 +14,7 @@ from safetycase.dossier.cover import INDEPENDENCE, attested
 from safetycase.dossier.doctypes import BlockName, Texts
 from safetycase.dossier.numbering import Numbering
 from safetycase.dossier.page import Block, Cell, Fact, StepSection, Table
-from safetycase.dossier.requirements import STATES, WITHHELD
+from safetycase.dossier.requirements import STATES, WITHHELD, applicability, called
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Material:
     changes: Changes | None
     """What changed since the version before; None where there is none."""
     numbering: Numbering
+    asked: tuple[RequirementStatus, ...]
+    """The requirements that the document answers."""
     packs: frozenset[str]
     """Names of those whose requirements the document answers."""
 
@@ -148,20 +150,40 @@ def _reviews(material: Material) -> Block:
     return _plain(tables=(Table("Reviews of claims", columns, tuple(rows), widths=(45, 20, 10, 25)),))
 
 
+def _applicability(material: Material) -> Block:
+    """Whom the requirements of this document bind, from when, and what their instruments are."""
+    columns = (Cell("Provisions"), Cell("For the declared role"), Cell("What else has to be known"))
+    groups = applicability(material.asked)
+    rows = tuple((Cell(provisions), Cell(said), Cell(note or "–")) for provisions, said, note in groups)
+    used = [each for each in material.case.packs if each.name in material.packs]
+    return _plain(
+        paragraphs=tuple(f"{each.title}. {each.about}" for each in used if each.about),
+        tables=(Table("Whom these requirements bind", columns, rows, widths=(25, 35, 40), dense=True, wide=True),),
+    )
+
+
 def _limits(material: Material) -> Block:
-    points = tuple(dict.fromkeys(each for step in material.steps for each in (*step.limitations, *step.exhibit.not_shown)))
-    return _plain(points=(*points, *(each for each in material.texts.not_shown if each not in points)))
+    """Limitations as the findings state them, and below their own heading what is not shown at all."""
+    limitations = tuple(dict.fromkeys(each for step in material.steps for each in step.limitations))
+    not_shown = dict.fromkeys(each for step in material.steps for each in step.exhibit.not_shown)
+    return Block(name="", template="", points=limitations, paragraphs=(*not_shown, *material.texts.not_shown))
 
 
 def _still_to_test(material: Material) -> Block:
-    """What a downstream provider has to test: what is missing or out of reach, and what every evidence rule cannot show."""
-    cannot = dict.fromkeys(
-        each for status in material.case.requirements for slot in status.slots for line in slot.evidence if line.steps
-        for each in line.cannot_show
-    )  # fmt: skip
+    """What a downstream provider has to test: what this evidence leaves open, in the system that the model is built into."""
     return _plain(
-        paragraphs=("Nothing in this document was measured in your system. Before relying on it, test at least what follows.",),
-        points=(*cannot, "the chat template, system prompt, number format and decoding of your deployment", "your own users' requests"),
+        paragraphs=(
+            "Nothing in this document was measured in your system. Before relying on any figure here, test at least what follows, on the "
+            "system that you provide.",
+        ),
+        points=(
+            "How often it refuses what it must refuse and answers what it must answer, on your own users' requests, in their languages.",
+            "The same with your chat template, system prompt, number format, decoding settings and any fine-tuning of yours.",
+            "Attacks that this document does not report: optimised prompts, several turns, other languages, and fine-tuning where weights "
+            "can be reached.",
+            "Whether your own filters and monitoring notice when refusal is removed.",
+            "The accuracy that your intended purpose needs; no figure here speaks to it.",
+        ),
     )
 
 
@@ -210,10 +232,10 @@ def _recipients(material: Material) -> Block:
     rows = []
     for status in material.case.requirements:
         if status.id.startswith("mdf:"):
-            for slot in status.slots:
+            for slot in (each for each in status.slots if not each.evidence):
                 ticks = [Cell("✓" if who in slot.audience else "–") for who in ("ai-office", "national-authority", "downstream-provider")]
                 shape, word = STATES["withheld" if slot.source == WITHHELD else slot.state]
-                rows.append((Cell(slot.id.replace("_", " ").capitalize()), *ticks, Cell(f"{shape} {word}"), Cell(slot.value or "–")))
+                rows.append((Cell(called(slot.id)), *ticks, Cell(f"{shape} {word}"), Cell(slot.value or "–")))
     caption = "Recipients other than those of compute and energy were read in the third draft of the form, not in the published one."
     table = Table("Model documentation form", columns, tuple(rows), caption, widths=(25, 10, 10, 15, 15, 25), wide=True, dense=True)
     return _plain(tables=(table,))
@@ -317,6 +339,7 @@ def _signature(material: Material) -> Block:
 
 
 _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
+    "applicability": _applicability,
     "summary": _bare,
     "evidence": _evidence,
     "cited": _cited,

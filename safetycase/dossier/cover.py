@@ -1,6 +1,5 @@
 """The cover: which weights, who says so, how independent they are, and what they could see."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from safetycase.case.claims import Standing
@@ -13,7 +12,7 @@ from safetycase.dossier.requirements import RECIPIENTS
 
 ROLES = {
     "provider-gpai": "provider of a general-purpose AI model",
-    "provider-gpai-open": "provider of an open-weight general-purpose AI model",
+    "provider-gpai-open": "provider of a general-purpose AI model under a free and open-source licence",
     "provider-gpai-systemic": "provider of a general-purpose AI model with systemic risk",
     "provider-high-risk": "provider of a high-risk AI system",
     "deployer": "deployer of an AI system",
@@ -27,7 +26,7 @@ INDEPENDENCE = {
     "second-party": "second party: assessed by an organisation with an interest in the model",
     "independent-external": "independent and external, as declared",
 }
-_SHORT = ("For", "Subject", "Digest", "Provider", "Version")
+_SHORT = ("For", "Subject", "Digest", "Provider", "Templates", "Version")
 """What a document of one page says of the case."""
 DEMO_FLAG = "Demonstration model: made for this tool, says nothing of any deployed model"
 RESTRICTED_FLAG = "Restricted: contains prompts and model outputs, not for publication"
@@ -48,7 +47,8 @@ def cover(
     flags = ((DEMO_FLAG,) if case.demo else ()) + ((RESTRICTED_FLAG,) if restricted else ())
     return Cover(
         title=case.case.title,
-        lead=case.case.summary or lead,
+        lead=lead,
+        summary=case.case.summary,
         flags=flags,
         role=f"{case.provider.name}: {ROLES[case.provider.role]}",
         duty=" ".join(_duty(case, asked)),
@@ -59,21 +59,41 @@ def cover(
 def _duty(case: JudgedCase, asked: Sequence[RequirementStatus]) -> Iterator[str]:
     if not asked:
         yield "This document answers no requirement of any instrument."
-        return
-    counts = Counter(each.duty for each in asked)
-    bound = [each for each in asked if each.duty in ("applies", "applies later")]
-    if bound:
-        dates = ", ".join(sorted({each.since.isoformat() for each in bound if each.since is not None}))
-        yield f"Of the {len(asked)} requirements answered here, {len(bound)} bind this role" + (f" (from {dates})." if dates else ".")
-    if counts["no duty under the declared role"]:
-        yield f"{counts['no duty under the declared role']} bind others and are answered voluntarily."
-    if counts["binds nobody"]:
-        yield f"{counts['binds nobody']} bind nobody."
-    verified = sorted({each.last_verified.isoformat() for each in case.packs})
+    else:
+        parts = [_counted(len(each), said, each) for said, each in _by_duty(asked) if each]
+        yield f"Of {_many(len(asked), 'requirement')} answered here, {'; '.join(parts)}."
+    used = {each.pack for each in asked}
+    yield from dict.fromkeys(each.role_note for each in case.packs if each.name in used and each.role_note)
+    verified = sorted({each.last_verified.isoformat() for each in case.packs if each.name in used})
     if verified:
-        stale = [each.name for each in case.packs if each.stale]
+        stale = [each.name for each in case.packs if each.stale and each.name in used]
         yield f"Texts of law as read on {', '.join(verified)}" + (f"; stale: {', '.join(stale)}." if stale else ".")
     yield "Roles are declared, not checked."
+
+
+def _by_duty(asked: Sequence[RequirementStatus]) -> Iterator[tuple[str, list[RequirementStatus]]]:
+    said = {
+        "applies": "bind this role",
+        "applies later": "will bind this role",
+        "may apply": "may bind it under a condition that stands beside them",
+        "commitment": "are commitments of those who signed a code",
+        "no duty under the declared role": "bind others and are answered voluntarily",
+        "binds nobody": "bind nobody",
+    }
+    for duty, words in said.items():
+        yield words, [each for each in asked if each.duty == duty]
+
+
+def _counted(n: int, words: str, rows: Sequence[RequirementStatus]) -> str:
+    dates = sorted({each.since.isoformat() for each in rows if each.since is not None})
+    since = f" (from {', '.join(dates)})" if dates and words.endswith("this role") else ""
+    verb, _, rest = words.partition(" ")
+    one = {"bind": "binds", "are": "is"}.get(verb, verb)
+    return f"{n} {one if n == 1 else verb} {rest}{since}"
+
+
+def _many(n: int, noun: str) -> str:
+    return f"the one {noun}" if n == 1 else f"the {n} {noun}s"
 
 
 def source(model: JudgedModel) -> str:
@@ -86,7 +106,7 @@ def source(model: JudgedModel) -> str:
 def _facts(case: JudgedCase, version: str, made: str, audience: str | None) -> Iterator[Fact]:
     model, engagement = case.subject, case.engagement
     if audience is not None:
-        yield Fact("For", f"{RECIPIENTS[audience]}; facts addressed to others are withheld")
+        yield Fact("For", f"{RECIPIENTS[audience]}; facts that people state for others are withheld")
     if model is None:
         yield Fact("Subject", "no model was loaded or imported")
     else:
@@ -95,6 +115,7 @@ def _facts(case: JudgedCase, version: str, made: str, audience: str | None) -> I
             yield Fact("Digest", "none: the weights were never here, the evidence is imported")
         else:
             yield Fact("Digest", f"sha256 {numbers.grouped(model.digest)}", "mono")
+            yield Fact("of which weights", f"sha256 {numbers.grouped(model.weights_sha256)}", "mono")
         if model.planted:
             yield Fact("Planted truth", model.planted)
     if case.case.intended_use:
@@ -113,6 +134,8 @@ def _facts(case: JudgedCase, version: str, made: str, audience: str | None) -> I
         yield Fact("Validity", "; ".join(f"{word} {day.isoformat()}" for word, day in until if day))
     yield Fact("Deployed artefact", attested(engagement.artefact))
     yield Fact("Plan declared", _declared(case))
+    if case.overlay:
+        yield Fact("Templates", f"not the tool's own: {len(case.overlay)} of an overlay, listed with their digests in case.json")
     yield Fact(
         "Version", f"{version}, newest evidence of {numbers.moment(made)}" if made else f"{version}, without evidence"
     )

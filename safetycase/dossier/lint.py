@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import takewhile
 
-from safetycase.case.wording import forbidden
+from safetycase.case.wording import denied, forbidden, places
 from safetycase.dossier.page import WarningText
 from safetycase.dossier.reading import SEAM, Passage, passages
 from safetycase.dossier.visible import visible
@@ -16,12 +15,12 @@ _TOO_MUCH = {
     "context": re.compile(rf"\b(?:{_CLAIMS}|supports|evidences)\b", re.IGNORECASE),
 }
 """What nobody may say of evidence: that a part of what a slot asks for is the whole, that context bears on it at all."""
-_DENIED = re.compile(r"\b(?:no|not(?! only)|nor|neither|never|nothing|cannot)\b(?:\W+\w+){0,3}\W+$", re.IGNORECASE)
-"""A denial, and at most three words after it."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SPACES = re.compile("[\N{ZERO WIDTH SPACE}\N{SOFT HYPHEN}\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}]")
 """What a page holds for its lines alone; text that was made visible has none of its own."""
 _CUT = "…"
+_LEAST = 12
+"""Characters by which the beginning of a supplied string is looked for."""
 _SHOWN = 70
 """Characters of a sentence that an error line quotes."""
 
@@ -34,6 +33,13 @@ def overclaims(html: str, said: Iterable[str] = ()) -> tuple[str, ...]:
     """
     theirs = _Theirs(said)
     return tuple(dict.fromkeys(claim for passage in passages(html) for claim in _claims(passage, theirs)))
+
+
+def worded(text: str, said: Iterable[str] = ()) -> tuple[str, ...]:
+    """The same of a text without markup, line by line."""
+    theirs = _Theirs(said)
+    lines = (Passage(line, "", seen=True) for line in text.splitlines() if line.strip())
+    return tuple(dict.fromkeys(claim for line in lines for claim in _claims(line, theirs)))
 
 
 def unprinted(html: str, warnings: Iterable[WarningText]) -> tuple[str, ...]:
@@ -55,12 +61,9 @@ def _claims(passage: Passage, theirs: "_Theirs") -> Iterator[str]:
 
 def _found(text: str, relation: str) -> Iterator[tuple[int, int]]:
     """Where the text claims too much."""
-    for word in dict.fromkeys(forbidden(text)):
-        yield from (match.span() for match in re.finditer(rf"\b{re.escape(word)}\b", text))
+    yield from places(text)
     if relation in _TOO_MUCH:
-        for match in _TOO_MUCH[relation].finditer(text):
-            if not _DENIED.search(_SENTENCE.split(text[: match.start()])[-1]):
-                yield match.span()
+        yield from (match.span() for match in _TOO_MUCH[relation].finditer(text) if not denied(text, match.start()))
 
 
 def _readings(passage: Passage) -> tuple[str, ...]:
@@ -87,35 +90,45 @@ def _given(text: str) -> str:
 
 
 class _Theirs:
-    """What people and models supplied, as a page shows it."""
+    """What people and models supplied, as a page shows it: those of their strings that say such a word, and where they stand in a text."""
 
     def __init__(self, said: Iterable[str]) -> None:
         self._said = said
-        self._with: dict[str, tuple[str, ...]] = {}
+        self._last: tuple[str, list[tuple[int, int]]] = ("", [])
 
     @cached_property
-    def _folded(self) -> tuple[str, ...]:
-        return tuple(_folded(_given(each)) for each in self._said)
+    def _strings(self) -> tuple[str, ...]:
+        read = {_folded(_given(each)) for each in self._said}
+        # A string that is nothing but such a word would free it everywhere; it is theirs only where it stands alone.
+        return tuple(sorted((each for each in read if forbidden(each) or _verbs(each)), key=len, reverse=True))
 
     def holds(self, text: str, start: int, end: int) -> bool:
         """Whether that part of a text lies in an occurrence of something supplied, whole or cut off with an ellipsis."""
-        folded = _folded(text)
-        word = folded[start:end]
-        if word not in self._with:
-            self._with[word] = tuple(each for each in self._folded if word in each)
-        return any(
-            _occurs(each, folded, start - place.start(), end)
-            for each in self._with[word]
-            for place in re.finditer(re.escape(word), each)
-        )
+        if self._last[0] != text:
+            self._last = (text, list(self._spans(_folded(text))))
+        return any(begin <= start and end <= stop for begin, stop in self._last[1])
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        for each in self._strings:
+            if len(each.split()) == 1 and text != each:
+                continue
+            place = text.find(each)
+            while place >= 0:
+                yield place, place + len(each)
+                place = text.find(each, place + len(each))
+            yield from _cut_off(each, text)
 
 
-def _occurs(given: str, text: str, begin: int, end: int) -> bool:
-    """Whether it stands in the text at `begin`, at least up to `end`, and goes on to its own end or to an ellipsis."""
-    if begin < 0:
-        return False
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(given, text[begin:], strict=False)))
-    return shared == len(given) or (begin + shared >= end and text[begin + shared : begin + shared + 1] == _CUT)
+def _cut_off(each: str, text: str) -> Iterator[tuple[int, int]]:
+    """As much of a supplied string as stands before an ellipsis."""
+    for found in re.finditer(_CUT, text):
+        start = text.find(each[:_LEAST], max(0, found.start() - len(each)), found.start())
+        if start >= 0 and each.startswith(text[start : found.start()]):
+            yield start, found.start()
+
+
+def _verbs(text: str) -> bool:
+    return any(each.search(text) for each in _TOO_MUCH.values())
 
 
 def _folded(text: str) -> str:

@@ -23,7 +23,9 @@ _BREAKS = re.compile(r"([@_/|]|[.,](?!\d))")
 """Where a name may break; never inside a number."""
 _TALKS = re.compile(r"content\s*:\s*[\"'][^\"']*[A-Za-z]{2}[^\"']*[\"']|[#.]warnings?\b|@import\b", re.IGNORECASE)
 """What the style sheet of an overlay may not hold: words of its own, and rules for the warnings."""
-_MISTAKES = (jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError)
+_MISTAKES = (
+    jinja2.TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError,
+)  # fmt: skip
 """What a template that somebody edited can raise."""
 
 

@@ -169,6 +169,9 @@ class Cover:
 
     title: str
     lead: str
+    """What documents of the type are."""
+    summary: str
+    """Of the case, in the words of its plan."""
     flags: tuple[str, ...]
     role: str
     """The declared role, in words."""

@@ -25,6 +25,7 @@ STATES = {
 }
 """State to shape and word; the ledger lists them in this order."""
 _LATER = "not assessed by this version"
+_SPELT = {"ai": "AI", "cot": "chain-of-thought", "id": "ID"}
 WITHHELD = "withheld"
 """Instead of the source of a fact that the instrument addresses to other readers."""
 SAYS = {"supports": "supports", "partial": "supports in part", "context": "read beside it, counts for nothing"}
@@ -59,6 +60,20 @@ def chosen(patterns: Iterable[str], known: Mapping[str, RequirementStatus], wher
 def matches(pattern: str, requirement: str) -> bool:
     """Whether a section's pattern (an id, or the common beginning of several and `*`) means a requirement."""
     return requirement.startswith(pattern[:-1]) if pattern.endswith("*") else requirement == pattern
+
+
+def applicability(asked: Sequence[RequirementStatus]) -> tuple[tuple[str, str, str], ...]:
+    """Provisions, whom they bind, and what else has to be known, grouped by what is said of them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in asked:
+        groups.setdefault((binds(each), each.applies_note), []).append(each.provision)
+    return tuple((_span(provisions), said, note) for (said, note), provisions in groups.items())
+
+
+def _span(provisions: Sequence[str]) -> str:
+    if len(provisions) <= 3:
+        return "; ".join(provisions)
+    return f"{provisions[0]} to {provisions[-1]} ({len(provisions)} rows)"
 
 
 def ledger(asked: Sequence[RequirementStatus], audience: str | None) -> Ledger:
@@ -101,6 +116,10 @@ def binds(each: RequirementStatus) -> str:
     since = f" from {_day(each.since)}" if each.since else ""
     legacy = f"; from {_day(each.legacy_since)} for what was on the market before" if each.legacy_since else ""
     match each.duty:
+        case "may apply":
+            return f"May bind the declared role{since}{legacy}: only if {each.only_if}"
+        case "commitment":
+            return "A commitment of those who signed the code; binds nobody by law"
         case "applies":
             word = f"Binds the declared role{since}"
         case "applies later":
@@ -167,13 +186,13 @@ def _slot(slot: SlotStatus, audience: str | None, anchors: Mapping[str, str]) ->
         value=slot.value,
         who=who,
         evidence=tuple(_line(each, anchors) for each in slot.evidence if each.state != _LATER),
-        later=", ".join(each.kind.replace("_", " ") for each in slot.evidence if each.state == _LATER),
+        later=", ".join(called(each.kind) for each in slot.evidence if each.state == _LATER),
         recipients=recipients,
     )
 
 
 def _line(each: EvidenceState, anchors: Mapping[str, str]) -> EvidenceLine:
-    kind = each.kind.replace("_", " ")
+    kind = called(each.kind)
     steps = f" (step {', '.join(each.steps)})" if each.steps else ""
     state = {
         "counts": f"counts{steps}",
@@ -187,12 +206,18 @@ def _line(each: EvidenceState, anchors: Mapping[str, str]) -> EvidenceLine:
 
 
 def _withheld(slot: SlotStatus, audience: str | None) -> bool:
-    """Whether the instrument addresses the slot to other readers."""
-    return audience is not None and bool(slot.audience) and audience not in slot.audience
+    """Whether a stated fact is for other readers; what the tool reads from the model itself is no secret of a reader."""
+    return audience is not None and slot.state in ("attested", "prefilled", "not_applicable") and audience not in slot.readers
 
 
 def _term(slot: SlotStatus) -> str:
-    return slot.id.replace("_", " ").capitalize()
+    return called(slot.id)
+
+
+def called(fact: str) -> str:
+    """The id of a fact or of a kind as words: `ai_system_types` is AI system types."""
+    words = [_SPELT.get(word, word) for word in fact.split("_")]
+    return " ".join((words[0][:1].upper() + words[0][1:], *words[1:]))
 
 
 def _day(date: datetime.date | None) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from safetycase.case.claims import CriterionJudgement, Judgement, Verdict
+from safetycase.case.claims import CriterionJudgement, Judgement, Standing, Verdict
 from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.dossier import exhibits, numbers
 from safetycase.dossier.page import Measurement, VerdictGroup, VerdictRow
@@ -36,8 +36,11 @@ def tally(judgements: Sequence[Judgement]) -> str:
     counts = Counter(each.verdict for each in judgements)
     parts = [f"{counts[verdict]} {_predicate(verdict, counts[verdict])}" for verdict in Verdict if counts[verdict]]
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    aged = sum(bool({Standing.SUSPECT, Standing.EXPIRED} & {*each.standing}) for each in judgements)
+    verb = "is" if aged == 1 else "are"
+    renewed = f" {aged} of these verdicts {verb} suspect or expired and support nothing until renewed." if aged else ""
     what = "claim that the plan declares" if len(judgements) == 1 else "claims that the plan declares"
-    return f"Of {len(judgements)} {what}, {listed}."
+    return f"Of {len(judgements)} {what}, {listed}.{renewed}"
 
 
 def short_id(step: JudgedStep) -> str:

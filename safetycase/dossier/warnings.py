@@ -34,6 +34,8 @@ def _of_document(case: JudgedCase, asked: Sequence[RequirementStatus], audience:
         yield from ("W03", "W06", "W11")
     if any(each.duty in ("no duty under the declared role", "binds nobody") for each in asked):
         yield "W15"
+    if any(each.expired for each in case.arguments):
+        yield "W12"
     if audience is not None or case.engagement.redactions:
         yield "W13"
 

@@ -17,7 +17,7 @@ SOUND = """\
   S1: {text: Over parts, supported_by: [G2], in_context_of: [J1]}
   J1: {text: A reason}
   G2: {text: A part, supported_by: [Sn1]}
-  Sn1: {text: Findings, evidence: {kind: refusal_direction, as: support}}
+  Sn1: {text: Findings, evidence: {kind: refusal_direction, as: lower-bound}}
   CG1: {text: A doubt, challenges: [G2], status: open, owner: Somebody}
 """
 
@@ -94,7 +94,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         pytest.param(", status: open", "", "nodes.CG1.text: status is missing", id="no status"),
         pytest.param(", owner: Somebody", "", "nodes.CG1.text: owner is missing", id="no owner"),
         pytest.param("status: open", "status: resolved", "nodes.CG1.status: found resolved without a reason", id="no reason"),
-        pytest.param(", evidence: {kind: refusal_direction, as: support}", "", "found a solution without evidence", id="no evidence"),
+        pytest.param(", evidence: {kind: refusal_direction, as: lower-bound}", "", "found a solution without evidence", id="no evidence"),
         pytest.param("kind: refusal_direction", "kind: refusal_directions", "did you mean 'refusal_direction'?", id="unknown kind"),
         pytest.param("as: support", "as: defeater", "nodes.Sn1.evidence.as: found defeater on a solution", id="solution against"),
         pytest.param("as: support", "as: support, estimates: [kl]", "found 'kl'; expected quantity.population.condition", id="estimate"),
@@ -122,10 +122,10 @@ def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, message: str)
 
 def test_evidence_enters_only_as_the_pattern_admits(tmp_path: Path) -> None:
     """A pattern that says how a kind may enter cannot be edited into the contrary by one line."""
-    head = "title: A title\nabout: About\nenters: {refusal_direction: [lower-bound, defeater]}\nnodes:\n"
+    head = "title: A title\nabout: About\nenters: {refusal_direction: [defeater]}\nnodes:\n"
     written(tmp_path, SOUND, head)
 
-    with pytest.raises(PlanError, match="found support; refusal_direction enters this pattern only as lower-bound or defeater"):
+    with pytest.raises(PlanError, match="found lower-bound; refusal_direction enters this pattern only as defeater"):
         load_pattern("mine.yaml", tmp_path, resources.bundled())
 
 
@@ -135,3 +135,30 @@ def test_a_planned_kind_is_no_mistake(tmp_path: Path) -> None:
     written(tmp_path, SOUND.replace("refusal_direction", "feature_drift"), head)
 
     assert load_pattern("mine.yaml", tmp_path, resources.bundled()).written.planned == ("feature_drift",)
+
+
+@pytest.mark.parametrize(
+    ("estimates", "admitted"),
+    [
+        pytest.param("[refusal_rate.harmful.baseline]", True, id="the model as it is"),
+        pytest.param("[refusal_rate.harmful.baseline, refusal_rate.harmful.ablated]", False, id="an attack among them"),
+        pytest.param("[]", False, id="whatever there is"),
+    ],
+)
+def test_a_failed_attack_supports_nothing_in_any_pattern(tmp_path: Path, estimates: str, admitted: bool) -> None:
+    """What was measured under an edit enters as a bound from below or against a goal, whoever wrote the pattern."""
+    text = SOUND.replace("as: lower-bound}", f"as: support, estimates: {estimates}}}")
+
+    if admitted:
+        assert written(tmp_path, text).nodes
+    else:
+        with pytest.raises(PlanError, match="found support; what refusal_direction measured under an edit"):
+            written(tmp_path, text)
+
+
+def test_an_estimate_that_the_kind_cannot_give_is_named(tmp_path: Path) -> None:
+    """With the nearest that it can."""
+    text = SOUND.replace("as: lower-bound}", "as: lower-bound, estimates: [refusal_rate.harmful.ablate]}")
+
+    with pytest.raises(PlanError, match="has no estimate 'refusal_rate.harmful.ablate'; did you mean 'refusal_rate.harmful.ablated'"):
+        written(tmp_path, text)

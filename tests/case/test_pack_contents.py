@@ -171,7 +171,8 @@ GENERAL_PURPOSE = ("2025-08-02", "2027-08-02")
 APPLIES_FROM = (
     (r"aia:(9|1[0-5]|25)\.", CHAPTER_III),
     (r"aia:IV\.", CHAPTER_III),
-    (r"aia:(50\.2|111\.4)$", ("2026-08-02", "2026-12-02")),
+    (r"aia:50\.2$", ("2026-08-02", "2026-12-02")),
+    (r"aia:111\.4$", ("2026-12-02", None)),
     (r"aia:50\.", GENERAL),
     (r"aia:(53\.|55\.|XI\.|XII\.)", GENERAL_PURPOSE),
     (r"aia:XIII\.", ("2025-08-02", None)),

@@ -13,7 +13,7 @@ from safetycase.case.requirements.coverage import Answers, coverage, packs_used,
 from safetycase.case.requirements.covered import RequirementStatus, SlotState, SlotStatus, State
 from safetycase.case.requirements.loading import Packs, load_packs
 from safetycase.errors import RenderError
-from safetycase.evidence.record import Findings
+from safetycase.evidence.record import Findings, Outcome
 from safetycase.resources import Templates, bundled, overlaid
 from tests.dossier.synthetic import found
 
@@ -54,7 +54,7 @@ def write(folder: Path, *requirements: dict[str, Any], **changes: Any) -> Templa
         "pack": "toy",
         "version": "1",
         "last_verified": TODAY,
-        "instrument": {"id": "toy", "title": "A toy", "citation": "none", "legal_force": "voluntary", "about": "Made for a test."},
+        "instrument": {"id": "toy", "title": "A toy", "citation": "none", "legal_force": "binding", "about": "Made for a test."},
         "planned": ["feature_drift"],
         "requirements": list(requirements),
         **changes,
@@ -72,6 +72,7 @@ def answered(packs: Packs, *, role: ProviderRole = "provider-gpai", declared: bo
         "findings": {"refusal": found()},
         "declared_before": lambda step: declared,
         "attestations": Attestations(),
+        "declared": {},
         "recorded": {},
         "prefills": {},
         "as_of": TODAY,
@@ -216,13 +217,64 @@ def test_duty_follows_role_and_date(tmp_path: Path, role: ProviderRole, as_of: d
     assert answered(packs, role=role, as_of=as_of)["toy:1"].duty == duty
 
 
+@pytest.mark.parametrize(("force", "duty"), [("code", "commitment"), ("voluntary", "binds nobody"), ("guidance", "binds nobody")])
+def test_only_law_binds(tmp_path: Path, force: str, duty: str) -> None:
+    """A code is a commitment of those who signed it; a framework binds nobody, whatever roles a pack names."""
+    packs = load_packs(write(tmp_path, requirement(legal_force=force)))
+
+    assert answered(packs)["toy:1"].duty == duty
+
+
+def test_a_condition_that_nobody_can_check_is_said(tmp_path: Path) -> None:
+    """A modifier may be a provider; the row says under which condition."""
+    condition = {"requirements": ["toy:*"], "roles": ["downstream-modifier"], "only_if": "the edit was large"}
+    packs = load_packs(write(tmp_path, requirement(), conditions=[condition]))
+
+    assert answered(packs, role="downstream-modifier")["toy:1"].duty == "may apply"
+    assert answered(packs, role="downstream-modifier")["toy:1"].only_if == "the edit was large"
+    assert answered(packs, role="provider-gpai")["toy:1"].duty == "applies"
+
+
+def test_evidence_of_an_expired_engagement_counts_for_nothing(tmp_path: Path) -> None:
+    """Until it is renewed."""
+    packs = load_packs(write(tmp_path, requirement()))
+
+    line = answered(packs, expired=True)["toy:1"].slots[0].evidence[0]
+
+    assert (line.state, line.unmet) == ("below the minimum", ("the engagement has expired",))
+
+
+def test_one_estimate_has_to_meet_the_whole_minimum(tmp_path: Path) -> None:
+    """Many prompts under one judge and many groups under another make no good estimate."""
+    base = found()
+    some = next(each for name, each in base.estimates.items() if name.startswith("refusal_rate.harmful.baseline@"))
+    few, narrow = (some.model_copy(update=changes) for changes in ({"n": 200, "clusters": 2}, {"n": 25, "clusters": 25}))
+    mixed = base.model_copy(update={"estimates": {"refusal_rate.harmful.baseline@a": few, "refusal_rate.harmful.baseline@b": narrow}})
+    minimum = {"estimates": ["refusal_rate.harmful.baseline"], "n": 50, "clusters": 20}
+    packs = load_packs(write(tmp_path, requirement(evidence=[rule(minimum=minimum)])))
+
+    assert answered(packs, findings={"refusal": mixed})["toy:1"].slots[0].evidence[0].state == "below the minimum"
+
+
+def test_an_edit_that_does_not_apply_counts_for_nothing(tmp_path: Path) -> None:
+    """Where the instrument says that there is nothing to ablate, its ablated rates answer no clause."""
+    gone = found().model_copy(update={"outcome": Outcome.NOT_APPLICABLE, "reasons": ("the model refuses nothing",)})
+    rules = [rule(minimum={"estimates": ["refusal_rate.harmful.ablated"]}), rule(minimum={"estimates": ["refusal_rate.harmful.baseline"]})]
+    packs = load_packs(write(tmp_path, requirement(evidence=rules)))
+
+    edited, unedited = answered(packs, findings={"refusal": gone})["toy:1"].slots[0].evidence
+
+    assert "does not apply: the model refuses nothing" in edited.unmet[0]
+    assert unedited.state == "counts"
+
+
 @pytest.mark.parametrize(("days", "stale"), [(0, False), (90, False), (91, True)])
 def test_a_pack_older_than_ninety_days_is_stale(days: int, stale: bool) -> None:
     """The law may have changed since it was read."""
     packs = load_packs(bundled())
     read = packs.packs[0].last_verified
 
-    assert packs_used(packs, read + datetime.timedelta(days=days))[0].stale is stale
+    assert packs_used(packs, read + datetime.timedelta(days=days), "demo")[0].stale is stale
 
 
 def slot(state: SlotState, *, required: bool = True) -> SlotStatus:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from safetycase.cli.attach import attach_card
+from safetycase.dossier.modelcard import attach_card
 from safetycase.errors import SourceError
 from safetycase.sources.front_matter import split
 from tests.cli.conftest import Run

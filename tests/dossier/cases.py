@@ -11,7 +11,7 @@ from safetycase.case.attestations import Attestations, Attested
 from safetycase.case.claims import Claim, Criterion, Judgement, Standing, judge
 from safetycase.case.declared import Artefact, CaseInfo, Engagement, Provider
 from safetycase.case.judged import Attempt, JudgedCase, JudgedModel, JudgedStep, PromptSetFacts, StandingWarning
-from safetycase.case.recorded import recorded_facts
+from safetycase.case.recorded import declared_facts, recorded_facts
 from safetycase.case.requirements.coverage import Answers, coverage, packs_used
 from safetycase.case.requirements.loading import load_packs
 from safetycase.case.warnings import case_facts, standing_warnings
@@ -248,10 +248,11 @@ def covered(**stated: Attested) -> Story:
         declared_before=lambda step: True,
         attestations=Attestations(sha256=digest("attestations"), facts=stated),
         recorded=recorded,
+        declared=declared_facts(story.case),
         prefills=prefills,
         as_of=TODAY,
     )
-    asked = {"requirements": coverage(packs, answers), "packs": packs_used(packs, TODAY)}
+    asked = {"requirements": coverage(packs, answers), "packs": packs_used(packs, TODAY, story.case.provider.role)}
     warned = standing_warnings(("W01", "W02", "W04", "W05", "W07-RD", "W08", "W14", "W16"), case_facts(story.case))
     judged = story.case.model_copy(update={**asked, "warnings": warned, "attestations_sha256": digest("attestations")})
     pattern = load_pattern("refusal-under-weight-access", Path(), bundled())

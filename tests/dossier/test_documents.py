@@ -14,7 +14,7 @@ from safetycase.dossier.attesting import empty_attestations
 from safetycase.dossier.doctypes import dossier_type, dossier_types
 from safetycase.dossier.page import Dossier
 from safetycase.dossier.render import render_html
-from safetycase.dossier.requirements import for_audience
+from safetycase.dossier.requirements import called, for_audience
 from safetycase.dossier.said import said
 from safetycase.errors import RenderError
 from safetycase.resources import Templates, bundled, overlaid
@@ -213,7 +213,7 @@ def test_the_file_of_facts_asks_for_every_slot(name: str, tmp_path: Path) -> Non
     }
 
     assert not any(each.is_given for each in loaded.facts.values())
-    assert asked <= {each.replace("_", " ").capitalize() for each in loaded.facts}
+    assert asked <= {called(each) for each in loaded.facts}
     assert path.read_text(encoding="utf-8").count("  # ") >= 2 * len(loaded.facts)
     assert set(yaml.safe_load(path.read_text(encoding="utf-8"))["facts"]) == set(loaded.facts)
 

@@ -6,8 +6,7 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from safetycase.cli.attach import attach_card
-from safetycase.dossier.modelcard import is_ours, results
+from safetycase.dossier.modelcard import attach_card, is_ours, results
 from safetycase.sources.front_matter import read, split
 from tests.dossier.cases import MADE, plausible
 

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from safetycase.case.argument.scope import PLACEHOLDER, PLACEHOLDERS
-from safetycase.case.argument.written import ANY, PatternNode, Written
+from safetycase.case.argument.written import ANY, Binding, PatternNode, Written
+from safetycase.case.claims import UNEDITED, condition
 from safetycase.case.goals import CONTEXTUAL, DEVELOPED, NodeType, type_of
 from safetycase.case.wording import INSTEAD, forbidden
 from safetycase.errors import PlanError, nearest
@@ -15,6 +16,8 @@ from safetycase.sources.located_yaml import LocatedYaml, Place
 _SUPPORT = (NodeType.GOAL, NodeType.STRATEGY, NodeType.SOLUTION)
 _OVERCLAIM = re.compile(r"\b(complian(?:t|ce)|complies|conform\w*|secure|trustworthy|aligned|robust|acceptable)\b", re.IGNORECASE)
 """What a top goal must not say on evidence about the inside of a model alone; `forbidden` holds for every element besides."""
+_OF_ATTACKS = ("refusal_direction",)
+"""Kinds that attack a model: that an attack failed supports nothing, that it succeeded bounds from below, whoever writes the pattern."""
 _ESTIMATE = re.compile(r"^[a-z0-9_]+\.[a-z0-9_-]+\.[a-z0-9_-]+$")
 
 
@@ -161,11 +164,27 @@ def _binding(written: Written, node: PatternNode) -> Iterator[tuple[str, str]]:
     binding = node.evidence
     assert binding is not None
     allowed = written.enters.get(binding.kind, (binding.enters,))
+    if binding.kind in _OF_ATTACKS and binding.enters == "support" and not _unedited(binding):
+        yield "evidence.as", f"found support; what {binding.kind} measured under an edit enters an argument as lower-bound or defeater"
     if binding.enters not in allowed:
         yield "evidence.as", f"found {binding.enters}; {binding.kind} enters this pattern only as {' or '.join(allowed)}"
     for estimate in binding.estimates:
         if not _ESTIMATE.match(estimate):
             yield "evidence.estimates", f"found {estimate!r}; expected quantity.population.condition"
+        elif binding.kind in kinds.names() and estimate not in _known(binding.kind):
+            yield "evidence.estimates", f"kind {binding.kind!r} has no estimate {estimate!r}; {nearest(estimate, _known(binding.kind))}"
+
+
+def _unedited(binding: Binding) -> bool:
+    """Whether it binds nothing but estimates of the model as it is."""
+    return bool(binding.estimates) and all(condition(each) == UNEDITED for each in binding.estimates)
+
+
+def _known(kind: str) -> frozenset[str]:
+    """`quantity.population.condition` of all estimates that a kind may give."""
+    loaded = kinds.load(kind)
+    names = loaded.estimate_names(loaded.Ask(), loaded.Read(), {})
+    return frozenset(name.split("@")[0].split("#")[0] for name in names)
 
 
 def _roots(written: Written) -> Problems:

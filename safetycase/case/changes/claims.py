@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from safetycase.case.changes.records import ClaimChange, ClaimDifference, ClaimEffect
-from safetycase.case.claims import Judgement, Standing, Verdict
+from safetycase.case.claims import Judgement, Standing, Verdict, compare
 
 _ORDER = (ClaimEffect.LOST, ClaimEffect.GAINED, ClaimEffect.OTHER)
 
@@ -44,12 +44,28 @@ def _effect(was: Judgement | None, now: Judgement | None) -> ClaimEffect:
     """Lost however it came about, by evidence, by other bounds or by taking the claim away; gained only by evidence."""
     if (_speaks(was, "favourable") and not _speaks(now, "favourable")) or (_speaks(now, "adverse") and not _speaks(was, "adverse")):
         return ClaimEffect.LOST
+    if _speaks(was, "favourable") and _speaks(now, "favourable") and not _by_old_bounds(was, now):
+        return ClaimEffect.LOST
     if now is None or (was is not None and (was.claim.bears, was.claim.criteria) != (now.claim.bears, now.claim.criteria)):
         return ClaimEffect.OTHER
     better = _speaks(now, "favourable") and not _speaks(was, "favourable")
     # That evidence for an adverse claim is gone is no evidence against it.
     overturned = _speaks(was, "adverse") and now.verdict is Verdict.REFUTED
     return ClaimEffect.GAINED if better or overturned else ClaimEffect.OTHER
+
+
+def _by_old_bounds(was: Judgement | None, now: Judgement | None) -> bool:
+    """Whether the new evidence would support the claim by the bounds that it had: to lower a bound is no support."""
+    assert was is not None, now
+    assert now is not None, was
+    found = {(each.criterion.step, each.criterion.estimate): each.estimate for each in now.criteria}
+    for each in was.criteria:
+        estimate = found.get((each.criterion.step, each.criterion.estimate))
+        if each.criterion not in {one.criterion for one in now.criteria} and (
+            estimate is None or compare(each.criterion, estimate, 0.0)[0] is not Verdict.SUPPORTED
+        ):
+            return False
+    return True
 
 
 def _speaks(judgement: Judgement | None, bears: str) -> bool:

@@ -2,14 +2,14 @@
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from safetycase.case.attestations import Attestations, written
 from safetycase.case.declared import ProviderRole
 from safetycase.case.requirements.covered import Duty, EvidenceState, PackUse, RequirementStatus, SlotState, SlotStatus, State
 from safetycase.case.requirements.loading import Packs
 from safetycase.case.requirements.minimum import unmet
-from safetycase.case.requirements.packs import Applies, EvidenceRule, Pack, Requirement, Slot
+from safetycase.case.requirements.packs import Applies, EvidenceRule, Force, Pack, Requirement, Slot
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Findings
 
@@ -26,24 +26,39 @@ class Answers:
     attestations: Attestations
     recorded: Mapping[str, str]
     """What the tool read itself, by the name that a slot's `reads` gives it."""
+    declared: Mapping[str, str]
+    """What the plan itself says of a fact, by the fact's id."""
     prefills: Mapping[str, str]
     """What the model's own files say, unverified, by the name that a slot's `prefill` gives it."""
     as_of: datetime.date
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Slot to all to whom any instrument addresses it."""
     expired: bool = False
     """The engagement has, and its evidence counts for nothing until it is renewed."""
 
 
 def coverage(packs: Packs, answers: Answers) -> tuple[RequirementStatus, ...]:
     """Every requirement of every pack beside what the case has."""
+    answers = replace(answers, readers=_readers(packs))
     return tuple(_requirement(pack, each, answers) for pack in packs.packs for each in pack.requirements)
 
 
-def packs_used(packs: Packs, as_of: datetime.date) -> tuple[PackUse, ...]:
-    """The packs themselves, and whether they are older than they allow."""
+def _readers(packs: Packs) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for asked in packs.requirements.values():
+        for slot in asked.slots:
+            found.setdefault(slot.id, {}).update(dict.fromkeys(slot.audience or asked.audience))
+    return {slot: tuple(sorted(readers)) for slot, readers in found.items()}
+
+
+def packs_used(packs: Packs, as_of: datetime.date, role: ProviderRole) -> tuple[PackUse, ...]:
+    """The packs themselves, what they say to the declared role, and whether they are older than they allow."""
     return tuple(
         PackUse(
             name=pack.pack,
             title=pack.instrument.title,
+            about=pack.instrument.about,
+            role_note=pack.role_notes.get(role, ""),
             version=pack.version,
             sha256=packs.digests[pack.pack],
             last_verified=pack.last_verified,
@@ -55,13 +70,17 @@ def packs_used(packs: Packs, as_of: datetime.date) -> tuple[PackUse, ...]:
 
 def _requirement(pack: Pack, asked: Requirement, answers: Answers) -> RequirementStatus:
     slots = tuple(_slot(slot, asked, answers) for slot in asked.slots)
+    force = asked.legal_force or pack.instrument.legal_force
+    only_if = next((each.only_if for each in pack.conditions if each.concerns(asked.id, answers.role)), "")
+    duty: Duty = "may apply" if only_if else _duty(asked.applies, force, answers)
     return RequirementStatus(
         id=asked.id,
         pack=pack.pack,
         provision=asked.provision,
         summary=asked.summary,
-        legal_force=asked.legal_force or pack.instrument.legal_force,
-        duty=_duty(asked.applies, answers),
+        legal_force=force,
+        duty=duty,
+        only_if=only_if,
         since=asked.applies.since,
         legacy_since=asked.applies.legacy_since,
         applies_note=asked.applies.note,
@@ -74,16 +93,25 @@ def _requirement(pack: Pack, asked: Requirement, answers: Answers) -> Requiremen
     )
 
 
-def _duty(applies: Applies, answers: Answers) -> Duty:
-    if not applies.roles:
+def _duty(applies: Applies, force: Force, answers: Answers) -> Duty:
+    if not applies.roles or force in ("voluntary", "guidance"):
         return "binds nobody"
     if answers.role not in applies.roles:
         return "no duty under the declared role"
+    if force != "binding":
+        return "commitment"
     return "applies later" if applies.since is not None and applies.since > answers.as_of else "applies"
 
 
 def _slot(slot: Slot, asked: Requirement, answers: Answers) -> SlotStatus:
-    filled = SlotStatus(id=slot.id, about=slot.about, required=slot.required, audience=slot.audience or asked.audience, state="missing")
+    filled = SlotStatus(
+        id=slot.id,
+        about=slot.about,
+        required=slot.required,
+        audience=slot.audience or asked.audience,
+        readers=answers.readers.get(slot.id, ()),
+        state="missing",
+    )
     match slot.fill:
         case "evidence":
             rules = [rule for rule in asked.evidence if rule.slot == slot.id]
@@ -103,7 +131,14 @@ def _attested(filled: SlotStatus, slot: Slot, answers: Answers) -> SlotStatus:
         if stated.value is None:
             return filled.model_copy(update={"state": "not_applicable", "value": stated.not_applicable, **who})
         return filled.model_copy(update={"state": "attested", "value": written(slot, stated.value), **who})
+    over = answers.attestations.facts.get(slot.id)
+    if over is not None and over.is_given:
+        ended = f"stated by {over.owner} until {over.expires.isoformat() if over.expires else 'an unknown day'}, expired"
+        return filled.model_copy(update={"source": ended})
     found = answers.prefills.get(slot.prefill or "", "")
+    if not found and slot.id in answers.declared:
+        said = {"value": answers.declared[slot.id], "source": "as the plan declares it, unverified"}
+        return filled.model_copy(update={"state": "prefilled", **said})
     if found:
         where = "the model's card" if (slot.prefill or "").startswith("card.") else "the model's configuration"
         return filled.model_copy(update={"state": "prefilled", "value": found, "source": f"read from {where}, unverified"})

@@ -13,7 +13,8 @@ State = Literal[
     "evidenced", "partially_evidenced", "partly_answered", "recorded", "attested", "prefilled", "missing", "not_applicable",
     "not_assessable_by_tool",
 ]  # fmt: skip
-Duty = Literal["applies", "applies later", "no duty under the declared role", "binds nobody"]
+Duty = Literal["applies", "applies later", "may apply", "commitment", "no duty under the declared role", "binds nobody"]
+"""A commitment is one of those who signed a code; what may apply does so under a condition that the tool cannot check."""
 
 
 class EvidenceState(Record):
@@ -37,6 +38,8 @@ class SlotStatus(Record):
     about: str
     required: bool
     audience: tuple[Audience, ...]
+    readers: tuple[str, ...] = ()
+    """All to whom any instrument addresses the fact."""
     state: SlotState
     value: str = ""
     """Of a fact; empty for evidence."""
@@ -56,6 +59,8 @@ class RequirementStatus(Record):
     summary: str
     legal_force: Force
     duty: Duty
+    only_if: str = ""
+    """The condition of what may apply."""
     since: datetime.date | None
     legacy_since: datetime.date | None
     applies_note: str
@@ -75,6 +80,10 @@ class PackUse(Record):
     title: str
     version: str
     sha256: Digest
+    about: str = ""
+    """What the force of the instrument means."""
+    role_note: str = ""
+    """What somebody in the declared role has to know first."""
     last_verified: datetime.date
     stale: bool
     """Older than it allows itself to be, on the day of judging."""

@@ -77,6 +77,21 @@ class Applies(Record):
     note: str = ""
 
 
+class Condition(Record):
+    """Roles that requirements bind only under a condition that the tool cannot check."""
+
+    requirements: tuple[str, ...]
+    """Ids, or the common beginning of several and `*`."""
+    roles: tuple[ProviderRole, ...]
+    only_if: str
+
+    def concerns(self, requirement: str, role: ProviderRole) -> bool:
+        """Whether it is about this requirement and this role."""
+        return role in self.roles and any(
+            requirement.startswith(each[:-1]) if each.endswith("*") else requirement == each for each in self.requirements
+        )
+
+
 class Slot(Record):
     """One thing that a requirement wants to be told."""
 
@@ -199,6 +214,9 @@ class Pack(Record):
     instrument: Instrument
     planned: tuple[str, ...] = ()
     """Kinds of evidence that the pack knows and an installation may lack."""
+    conditions: tuple[Condition, ...] = ()
+    role_notes: dict[ProviderRole, str] = {}
+    """What somebody in that role has to know first; printed on page 1."""
     requirements: tuple[Requirement, ...]
 
     @model_validator(mode="after")

@@ -6,7 +6,6 @@ from typing import Any
 from safetycase.case.claims import Judgement
 from safetycase.case.judged import JudgedCase, JudgedStep, PromptSetFacts
 from safetycase.dossier import exhibits
-from safetycase.dossier.cover import subject
 from safetycase.dossier.visible import visible
 from safetycase.evidence.record import Estimate, Findings
 
@@ -56,7 +55,7 @@ def is_ours(result: Any) -> bool:
 
 def model_name(case: JudgedCase) -> str:
     """The model's name without the place it was loaded from, which may be a path of somebody's machine."""
-    model = subject(case)
+    model = case.subject
     return _line(_last(model.source) or model.id) if model else _line(case.case.id)
 
 

@@ -12,7 +12,7 @@ from safetycase import resources
 from safetycase.case.claims import CriterionJudgement
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep
 from safetycase.dossier import exhibits, numbers
-from safetycase.dossier.cover import DEMO_FLAG, INDEPENDENCE, subject
+from safetycase.dossier.cover import DEMO_FLAG, INDEPENDENCE
 from safetycase.dossier.modelcard.markdown import code, text
 from safetycase.dossier.modelcard.metrics import chosen, model_name
 from safetycase.dossier.page import Measurement
@@ -167,7 +167,7 @@ def _section(case: JudgedCase, findings: Mapping[str, Findings], version: str, m
 
 
 def _facts(case: JudgedCase) -> Iterator[tuple[str, str]]:
-    model = subject(case)
+    model = case.subject
     yield "Subject", _model(case, model) if model else "no model was loaded or imported"
     if model and model.weights_sha256:
         yield "Weights, tokenizer and configuration", code(model.digest)

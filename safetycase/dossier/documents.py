@@ -1,4 +1,4 @@
-"""The declared documents of a judged case, as files; shared by `render` and `build`."""
+"""The documents of a judged case as files: what `render` writes into drafts and `build` seals."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from safetycase import __version__
 from safetycase.case.declared import DossierEntry
+from safetycase.case.judged import StandingWarning
 from safetycase.case.judging import Judged
 from safetycase.evidence.store import Store
 from safetycase.resources import Templates
@@ -45,7 +46,7 @@ def documents(
             if "html" in entry.formats:
                 files[f"{name}.html"] = render_html(dossier, templates=templates, said=quoted).encode()
             if "pdf" in entry.formats:
-                attached = _attachments(entry, judged)
+                attached = _attachments(dossier, judged, _reader(entry, templates))
                 waiting[f"{name}.pdf"] = pool.submit(render_pdf, dossier, attachments=attached, templates=templates, said=quoted)
         files |= {name: made.result() for name, made in waiting.items()}
     return dict(sorted(files.items()))
@@ -74,10 +75,17 @@ def _assembled(
         profile=entry.profile,
         samples=samples if entry.profile == "restricted" else {},
         made=judged.made,
-        audience=entry.audience,
+        audience=_reader(entry, templates),
         templates=templates,
         changes=changes,
     )
+
+
+def _reader(entry: DossierEntry, templates: Templates) -> str | None:
+    """Whom a document is for: as the plan says, or as its type does."""
+    from safetycase.dossier.doctypes import dossier_type
+
+    return entry.audience or dossier_type(entry.type, templates).reader
 
 
 def _name(entry: DossierEntry) -> str:
@@ -87,31 +95,43 @@ def _name(entry: DossierEntry) -> str:
 
 def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: Templates) -> dict[str, bytes]:
     """Ending to bytes of what a type of document brings besides HTML and PDF."""
-    from safetycase.cli.attach import attach_card
     from safetycase.dossier.doctypes import dossier_type
     from safetycase.dossier.exports.gsn2x import gsn2x
+    from safetycase.dossier.modelcard import attach_card
 
     made: dict[str, bytes] = {}
+    warned = tuple(StandingWarning(id=each.id, text=each.text) for each in dossier.warnings)
+    case = judged.case.model_copy(update={"warnings": warned})
     for extra in dossier_type(entry.type, templates).extras:
         match extra:
             case "markdown":
-                made[".md"] = attach_card(b"", judged.case, judged.findings, version=dossier.version, made=judged.made)
+                made[".md"] = attach_card(b"", case, judged.findings, version=dossier.version, made=judged.made, templates=templates)
             case "gsn2x":
                 for argument in judged.case.arguments:
-                    made[f"-{Path(argument.pattern).stem}.gsn.yaml"] = gsn2x(argument).encode()
+                    name = f"-{Path(argument.pattern).stem}"
+                    again = sum(made_name.startswith(name) for made_name in made)
+                    made[f"{name}{f'-{again + 1}' if again else ''}.gsn.yaml"] = gsn2x(argument).encode()
     return made
 
 
-def _attachments(entry: DossierEntry, judged: Judged) -> tuple["Attachment", ...]:
-    """The evidence as JSON, as far as the readers of the document may have it: never texts, never facts that are for others."""
-    from safetycase.dossier.doctypes import dossier_type
+def _attachments(dossier: "Dossier", judged: Judged, audience: str | None) -> tuple["Attachment", ...]:
+    """The evidence as JSON, as far as the document shows it: never texts, never facts that are for others or for other documents."""
     from safetycase.dossier.printing import Attachment
     from safetycase.dossier.requirements import for_audience
     from safetycase.evidence.store import canonical
 
-    case = for_audience(judged.case, entry.audience)
-    files = {"case.json": ("The judged case", canonical(case))}
-    if dossier_type(entry.type, judged.paperwork.templates).shows_evidence:
+    shown = {row.id for section in dossier.sections for row in section.rows} | {
+        each.id for each in judged.case.requirements if "recipients" in dossier.blocks and each.id.startswith("mdf:")
+    }
+    case = for_audience(judged.case, audience)
+    left_out: dict[str, object] = {"requirements": tuple(each for each in case.requirements if each.id in shown)}
+    blocks = (("register", "findings_register"), ("reviews", "reviews"), ("argument", "arguments"))
+    left_out |= {field: () for block, field in blocks if block not in dossier.blocks}
+    if "artefact" not in dossier.blocks:
+        left_out["models"] = tuple(model.model_copy(update={"facts": {}}) for model in case.models)
+    case = case.model_copy(update=left_out)
+    files = {"case.json": ("The judged case, as far as this document shows it", canonical(case))}
+    if dossier.steps or "summary" in dossier.blocks:
         for step, found in judged.findings.items():
             files[f"findings-{step}.json"] = (f"Findings of step {step}, as shown", canonical(found))
     return tuple(
