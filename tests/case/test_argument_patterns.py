@@ -96,8 +96,8 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         pytest.param("status: open", "status: resolved", "nodes.CG1.status: found resolved without a reason", id="no reason"),
         pytest.param(", evidence: {kind: refusal_direction, as: lower-bound}", "", "found a solution without evidence", id="no evidence"),
         pytest.param("kind: refusal_direction", "kind: refusal_directions", "did you mean 'refusal_direction'?", id="unknown kind"),
-        pytest.param("as: support", "as: defeater", "nodes.Sn1.evidence.as: found defeater on a solution", id="solution against"),
-        pytest.param("as: support", "as: support, estimates: [kl]", "found 'kl'; expected quantity.population.condition", id="estimate"),
+        pytest.param("as: lower-bound", "as: defeater", "nodes.Sn1.evidence.as: found defeater on a solution", id="solution against"),
+        pytest.param("as: lower-bound", "as: lower-bound, estimates: [kl]", "found 'kl'; expected quantity.population", id="estimate"),
         pytest.param("A scoped statement", "The model is safe", "mine.yaml:4: nodes.G1.text: found 'safe'", id="forbidden word"),
         pytest.param("A scoped statement", "In compliance with it", "found 'compliance' in the top goal", id="over-claiming top goal"),
         pytest.param("A scoped statement", "'About {modell}'", "unknown placeholder {modell}; did you mean 'model'?", id="placeholder"),
@@ -149,16 +149,20 @@ def test_a_failed_attack_supports_nothing_in_any_pattern(tmp_path: Path, estimat
     """What was measured under an edit enters as a bound from below or against a goal, whoever wrote the pattern."""
     text = SOUND.replace("as: lower-bound}", f"as: support, estimates: {estimates}}}")
 
+    written(tmp_path, text)
+
     if admitted:
-        assert written(tmp_path, text).nodes
+        assert load_pattern("mine.yaml", tmp_path, resources.bundled()).nodes
     else:
         with pytest.raises(PlanError, match="found support; what refusal_direction measured under an edit"):
-            written(tmp_path, text)
+            load_pattern("mine.yaml", tmp_path, resources.bundled())
 
 
 def test_an_estimate_that_the_kind_cannot_give_is_named(tmp_path: Path) -> None:
     """With the nearest that it can."""
     text = SOUND.replace("as: lower-bound}", "as: lower-bound, estimates: [refusal_rate.harmful.ablate]}")
 
-    with pytest.raises(PlanError, match="has no estimate 'refusal_rate.harmful.ablate'; did you mean 'refusal_rate.harmful.ablated'"):
-        written(tmp_path, text)
+    written(tmp_path, text)
+
+    with pytest.raises(PlanError, match=r"has no estimate 'refusal_rate\.harmful\.ablate'; did you mean 'refusal_rate\.harmful\.ablated'"):
+        load_pattern("mine.yaml", tmp_path, resources.bundled())
