@@ -22,6 +22,7 @@ def declared_facts(case: JudgedCase) -> dict[str, str]:
         "evaluator_access": "; ".join(
             (*(f"given: {each}" for each in engagement.access_given), *(f"refused: {each}" for each in engagement.access_refused))
         ),
+        **dict.fromkeys(("input_modalities", "output_modalities"), "text, by the architecture" if model and _is_causal(model) else ""),
         "documentation_retention": f"until {engagement.retain_until.isoformat()}" if engagement.retain_until else "",
     }
     return {fact: text for fact, text in said.items() if text}
@@ -32,15 +33,18 @@ def _of_model(model: JudgedModel) -> dict[str, str]:
         return {}
     layers, window = (model.facts.get(f"config.{name}", "") for name in ("layers", "context_window"))
     size = f"{model.n_parameters:,} parameters" if model.n_parameters is not None else ""
-    causal = model.architecture.endswith(("ForCausalLM", "LMHeadModel"))
     return {
         "architecture": f"{model.architecture}{f', {layers} layers by its configuration' if layers else ''}{f', {size}' if size else ''}",
         "parameters": size,
         "weights_digest": f"sha256 {model.weights_sha256}",
         "number_format": model.dtype,
         "context_window": f"{window} (read from the configuration)" if window else "",
-        "modalities": "text in, text out (read from the architecture, a causal language model)" if causal else "",
+        "modalities": "text in, text out (read from the architecture, a causal language model)" if _is_causal(model) else "",
     }
+
+
+def _is_causal(model: JudgedModel) -> bool:
+    return model.architecture.endswith(("ForCausalLM", "LMHeadModel"))
 
 
 def _of_runs(case: JudgedCase) -> dict[str, str]:

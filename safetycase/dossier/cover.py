@@ -48,7 +48,7 @@ def cover(
     return Cover(
         title=case.case.title,
         lead=lead,
-        summary=case.case.summary,
+        summary="" if short else case.case.summary,
         flags=flags,
         role=f"{case.provider.name}: {ROLES[case.provider.role]}",
         duty=" ".join(_duty(case, asked)),

@@ -32,7 +32,7 @@ def document_warnings(
 def _of_document(case: JudgedCase, asked: Sequence[RequirementStatus], audience: str | None) -> Iterator[str]:
     if asked:
         yield from ("W03", "W06", "W11")
-    if any(each.duty in ("no duty under the declared role", "binds nobody") for each in asked):
+    if any(each.duty not in ("applies", "applies later") for each in asked):
         yield "W15"
     if any(each.expired for each in case.arguments):
         yield "W12"

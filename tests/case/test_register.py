@@ -92,3 +92,42 @@ def test_a_due_date_passes(tmp_path: Path) -> None:
 
     assert not register(file, judged(), evidence(), TODAY)[0].overdue
     assert register(file, judged(), evidence(), TODAY + datetime.timedelta(days=1))[0].overdue
+
+
+def test_no_digest_of_anything_closes_a_finding(tmp_path: Path) -> None:
+    """By evidence alone it is closed only where the case holds that evidence and it no longer bears the finding out."""
+    path = tmp_path / "findings.yaml"
+    opened = register(RegisterFile(), judged(), evidence(), TODAY)
+    text = appended("", [opened[0].finding])
+    closing = "closed: {date: 2026-11-21, by: Ada, evidence: "
+
+    path.write_text(text.replace("closed: null", f"{closing}{'a' * 64}}}"), encoding="utf-8")
+    assert not register(load_register(path), judged(), evidence(), TODAY)[0].closed
+    assert not register(load_register(path), (), {"keeps": digest("evidence")}, TODAY)[0].closed
+    assert register(load_register(path), (), {"keeps": "a" * 64}, TODAY)[0].closed
+
+    path.write_text(text.replace("closed: null", f"{closing}{opened[0].finding.opened_on}}}"), encoding="utf-8")
+    with pytest.raises(SourceError, match="closed by the evidence that opened it"):
+        load_register(path)
+
+
+def test_an_id_is_never_used_twice(tmp_path: Path) -> None:
+    """Also where somebody took a finding out of the file, or wrote its dashes elsewhere."""
+    path = tmp_path / "findings.yaml"
+    opened = register(RegisterFile(), judged(), evidence(), TODAY)
+    text = appended("", [opened[1].finding]).replace("\n  ", "\n")
+    path.write_text(text, encoding="utf-8")
+
+    again = [each.finding for each in register(load_register(path), judged(), evidence(), TODAY) if each.new]
+    path.write_text(appended(text, again), encoding="utf-8")
+
+    assert [each.id for each in load_register(path).findings] == ["F2", "F3"]
+
+
+def test_an_empty_register_can_be_added_to(tmp_path: Path) -> None:
+    """Whoever emptied it."""
+    path = tmp_path / "findings.yaml"
+    opened = register(RegisterFile(), judged(), evidence(), TODAY)
+    path.write_text(appended("schema_version: 1\nfindings: []\n", [opened[0].finding]), encoding="utf-8")
+
+    assert len(load_register(path).findings) == 1

@@ -49,9 +49,21 @@ def test_an_attested_fact_takes_the_place_of_missing(safetycase: Run, built: Pat
     assert "Apache-2.0 and nothing else" in draft(copy, "gpai-annex-xi.html")
     assert (built / "versions" / "1.0.1" / "attestations.yaml").read_text(encoding="utf-8") == FACT
 
-    (quick_plan.parent / "attestations.yaml").unlink()
+
+
+def test_two_hands_on_the_facts_are_told(safetycase: Run, built: Path, quick_plan: Path) -> None:
+    """A build copies the file into the case and never over what somebody wrote there since."""
+    beside = quick_plan.parent / "attestations.yaml"
+    beside.write_text(FACT, encoding="utf-8")
     safetycase("build", quick_plan)
-    assert not (built / "attestations.yaml").exists()
+    (built / "attestations.yaml").write_text(FACT.replace("Ada", "Bo"), encoding="utf-8")
+    beside.write_text(FACT.replace("Apache-2.0", "MIT"), encoding="utf-8")
+
+    ran = safetycase("build", quick_plan)
+
+    assert ran.code == 1
+    assert "edited here and beside the plan" in ran.err
+    assert "Bo" in (built / "attestations.yaml").read_text(encoding="utf-8")
 
 
 def test_what_is_for_others_is_nowhere_in_the_files(safetycase: Run, built: Path, quick_plan: Path, tmp_path: Path) -> None:
@@ -69,12 +81,13 @@ def test_what_is_for_others_is_nowhere_in_the_files(safetycase: Run, built: Path
     def everything(audience: str) -> str:
         pdf = built / "drafts" / f"gpai-annex-xi-{audience}.pdf"
         out = tmp_path / audience
-        out.mkdir()
+        out.mkdir(exist_ok=True)
         subprocess.run(["pdfdetach", "-saveall", "-o", out, pdf], check=True, capture_output=True)
         inside = "".join(path.read_text(encoding="utf-8") for path in sorted(out.iterdir()))
         return draft(built, f"gpai-annex-xi-{audience}.html") + inside
 
     assert everything("ai-office").count("3.21e+25") >= 2
+    assert '"findings_register":[]' in everything("downstream-provider").replace(" ", "").replace("\n", "")
     assert "3.21e+25" not in everything("downstream-provider")
 
 
@@ -163,6 +176,12 @@ def test_an_overlay_cannot_take_a_warning_away(safetycase: Run, built: Path, qui
     (overlay / "cover.html.j2").write_text("<header class='cover'><h1>A compliant model</h1></header>", encoding="utf-8")
     loud = safetycase("render", quick_plan, "--type", "art50-status", "--templates", overlay)
 
+    (overlay / "cover.html.j2").unlink()
+    for rule in ("#warnings { display: none }", ".warnings dd { color: white }", "h1::after { content: ' Certified' }"):
+        (overlay / "style.css").write_text(rule, encoding="utf-8")
+        hidden = safetycase("render", quick_plan, "--type", "art50-status", "--templates", overlay)
+        assert (hidden.code, "neither writes words nor reaches the warnings" in hidden.err) == (1, True), rule
+
     assert fine.code == 3
     assert "Our house" in html
     assert (silent.code, loud.code) == (1, 1)
@@ -191,11 +210,14 @@ def test_the_overlay_is_recorded(safetycase: Run, built: Path, quick_plan: Path,
         pytest.param("arguments: [{pattern: mine.yaml}]", "mine.yaml: no such file", id="no such file"),
         pytest.param("arguments: [{pattern: ../mine.yaml}]", "expected a file in the folder of the plan", id="outside the folder"),
         pytest.param("attestations: facts.yaml", "facts.yaml: no such file", id="attestations"),
+        pytest.param("attestations: /etc/hostname", "expected a file in the folder of the plan", id="attestations elsewhere"),
+        pytest.param("attestations: linked.yaml", "no link", id="attestations behind a link"),
         pytest.param("dossiers: [{type: gpai-annex-xi, audience: everyone}]", "found 'everyone'", id="audience"),
     ],
 )
 def test_what_the_plan_says_wrongly_of_documents_is_one_line(safetycase: Run, quick_plan: Path, lines: str, message: str) -> None:
     """`check` says it before anything runs."""
+    (quick_plan.parent / "linked.yaml").symlink_to("/etc/hostname")
     quick_plan.write_text(quick_plan.read_text(encoding="utf-8") + lines + "\n", encoding="utf-8")
 
     ran = safetycase("check", quick_plan)

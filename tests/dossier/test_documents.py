@@ -162,6 +162,15 @@ def test_the_auditor_pack_follows_the_order_of_auditors() -> None:
     assert [each for each in sections if each in order] == order
 
 
+def test_evidence_of_another_model_answers_nothing() -> None:
+    """A step that asks another model says nothing of the subject."""
+    story = cases.covered()
+    other = story.case.model_copy(update={"steps": tuple(each.model_copy(update={"model": "another"}) for each in story.case.steps)})
+
+    assert story.case.about_subject(story.findings) == dict(story.findings)
+    assert other.about_subject(story.findings) == {}
+
+
 def test_an_unknown_requirement_is_one_line(tmp_path: Path) -> None:
     """With the nearest id."""
     folder = tmp_path / "dossiers" / "note"

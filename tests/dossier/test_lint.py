@@ -115,3 +115,33 @@ def test_a_finding_quotes_its_sentence() -> None:
 def test_warnings_are_printed(html: str, missing: tuple[str, ...]) -> None:
     """Id and whole text of a standing warning can be read on the page."""
     assert missing == unprinted(html, (W04,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The model meets all requirements of Article 50.",
+        "It conforms with Article 53.",
+        "All Article 50 duties are fulfilled.",
+        "The document is in conformity with Annex XI.",
+        "A cоmpliant model",
+    ],
+)
+def test_a_duty_is_never_said_to_be_discharged(text: str) -> None:
+    """Anywhere on a page, in either order, and whatever alphabet the letters are from."""
+    assert overclaims(f"<p>{text}</p>")
+    assert not overclaims("<p>This document does not satisfy any provision.</p>")
+
+
+def test_a_word_frees_itself_nowhere_else() -> None:
+    """A supplied string that is nothing but such a word is theirs where it stands alone, and nowhere in our sentences."""
+    assert overclaims("<p>This model is certified.</p>", ["certified"])
+    assert not overclaims("<td>certified</td>", ["certified"])
+    assert not overclaims("<p>Made by Safe AI Ltd in Ghent</p>", ["Safe AI Ltd"])
+
+
+def test_long_supplied_texts_cost_no_time() -> None:
+    """Thousands of such words in one supplied text are read once."""
+    text = "safe " * 5000
+
+    assert not overclaims(f"<p>{text}</p>", [text.strip()])

@@ -151,3 +151,12 @@ def test_local_model_folder_that_is_damaged_is_told_before_any_run(load: LoadTex
 
     with pytest.raises(PlanError, match=r"models\.subject\.source: .*model\.safetensors"):
         load(STARTER.replace("source: organism:refuser", "source: ./model", 1))
+
+
+def test_a_deep_file_is_one_line(tmp_path: Path) -> None:
+    """Depth that would exhaust the stack of the YAML composer is found before it composes."""
+    path = tmp_path / "plan.yaml"
+    path.write_text("[" * 100_000, encoding="utf-8")
+
+    with pytest.raises(PlanError, match=r"plan\.yaml:1: nested more than 60 deep"):
+        load_plan(path)

@@ -94,12 +94,12 @@ def _requirement(pack: Pack, asked: Requirement, answers: Answers) -> Requiremen
 
 
 def _duty(applies: Applies, force: Force, answers: Answers) -> Duty:
-    if not applies.roles or force in ("voluntary", "guidance"):
+    if force == "code":
+        return "commitment"
+    if not applies.roles or force != "binding":
         return "binds nobody"
     if answers.role not in applies.roles:
         return "no duty under the declared role"
-    if force != "binding":
-        return "commitment"
     return "applies later" if applies.since is not None and applies.since > answers.as_of else "applies"
 
 
