@@ -53,7 +53,7 @@ def _figures(argument: Argument) -> Iterator[Figure]:
 def _goals(argument: Argument) -> Table:
     columns = (Cell("Element"), Cell("Text"), Cell("Confidence, and why"))
     rows = tuple(_goal(node) for node in argument.nodes if node.type in (NodeType.GOAL, NodeType.STRATEGY))
-    return Table("Goals and strategies", columns, rows, widths=(10, 50, 40), wide=True)
+    return Table("Goals and strategies", columns, rows, widths=(15, 45, 40), wide=True)
 
 
 def _goal(node: Node) -> tuple[Cell, ...]:
@@ -72,7 +72,7 @@ def _defeaters(argument: Argument) -> Table:
             challenged = Cell(", ".join(node.challenges))
             rows.append((Cell(node.id, note=kind), Cell(node.text, note="\n".join(argued.measured(node))), challenged, _reply(node)))
     caption = "Defeaters are doubts that would change the conclusion. Counter-evidence of this case stands among them; none is left out."
-    return Table("Defeaters and counter-evidence", columns, tuple(rows), caption, widths=(15, 45, 10, 30), wide=True)
+    return Table("Defeaters and counter-evidence", columns, tuple(rows), caption, widths=(15, 40, 15, 30), wide=True)
 
 
 def _reply(node: Node) -> Cell:

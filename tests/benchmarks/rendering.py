@@ -1,4 +1,4 @@
-"""How long the PDF of a dossier of more than 300 pages takes, in how much memory, beside the bars.
+"""How long every type of document takes together, and the PDF of a dossier of more than 300 pages in how much memory, beside the bars.
 
     python -m tests.benchmarks.rendering
 
@@ -9,16 +9,21 @@ Seconds are those of the clock; memory is the largest resident set of the child 
 import re
 import resource
 import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 
 import click
 
+from safetycase.dossier.doctypes import dossier_types
 from safetycase.dossier.page import Dossier
 from safetycase.dossier.render import render_html, render_pdf
+from safetycase.dossier.said import said
 from tests.dossier import cases
 from tests.dossier.synthetic import found
 from tests.dossier.test_press import inside
 
+ALL_TYPES_BAR = 30
+AT_ONCE = 2
 SECONDS_BAR, MEMORY_BAR_GB, SPANS_BAR, PAGES = 120, 1.5, 3000, 300
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _COLOURED = re.compile(r"(?:^|;)\s*(?:color|background(?:-color)?)\s*:")
@@ -27,6 +32,8 @@ _CLASS = re.compile(r"\.([a-z0-9-]+)\s*$")
 
 def main() -> None:
     """Render once and print the ratios."""
+    seconds = all_types()
+    click.echo(f"all types      {seconds:8.1f} s    {seconds / ALL_TYPES_BAR:.2f} of the bar ({ALL_TYPES_BAR} s), two at a time")
     dossier = long()
     began = time.perf_counter()
     html = render_html(dossier)
@@ -42,6 +49,21 @@ def main() -> None:
     click.echo(f"coloured spans {spans:8d}      {spans / SPANS_BAR:.2f} of the bar ({SPANS_BAR})")
     if pages < PAGES:
         raise SystemExit(f"only {pages} pages; expected at least {PAGES}: give the dossier more steps")
+
+
+def all_types() -> float:
+    """Seconds for the HTML and PDF of every type, from one judged case of one step with all requirement packs and an argument."""
+    story = cases.covered()
+    quoted = said(story.case, story.findings, {})
+    began = time.perf_counter()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        dossiers = [story.dossier(type=name) for name in dossier_types()]
+        waiting = [pool.submit(render_pdf, each, said=quoted) for each in dossiers]
+        for each in dossiers:
+            render_html(each, said=quoted)
+        for made in waiting:
+            made.result()
+    return time.perf_counter() - began
 
 
 def long() -> Dossier:
