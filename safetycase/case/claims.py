@@ -91,6 +91,11 @@ class Judgement(Record):
         return self.claim.bears == "adverse" and self.verdict is Verdict.SUPPORTED
 
     @property
+    def against_the_model(self) -> bool:
+        """Whether it was measured and speaks against the model: an adverse finding, or a favourable claim that is refuted."""
+        return self.adverse_finding or (self.claim.bears == "favourable" and self.verdict is Verdict.REFUTED)
+
+    @property
     def unsupported(self) -> bool:
         """Whether a favourable claim is not supported."""
         return self.claim.bears == "favourable" and self.verdict is not Verdict.SUPPORTED

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import model_validator
 
-from safetycase.case.claims import Judgement, Verdict
+from safetycase.case.claims import Judgement
 from safetycase.errors import SourceError
 from safetycase.evidence.record import Digest, Record
 from safetycase.sources.located_yaml import load_yaml, parse
@@ -92,12 +92,6 @@ def load_register(path: Path) -> RegisterFile:
     return parse(RegisterFile, load_yaml(path, SourceError), SourceError) if path.exists() else RegisterFile()
 
 
-def counts_against(judgement: Judgement) -> bool:
-    """Whether a verdict opens a finding: an adverse claim that is supported, a favourable one that is refuted."""
-    refuted = judgement.claim.bears == "favourable" and judgement.verdict is Verdict.REFUTED
-    return judgement.adverse_finding or refuted
-
-
 def register(
     file: RegisterFile, judgements: Sequence[Judgement], evidence: Mapping[str, Digest], as_of: datetime.date
 ) -> tuple[RegisteredFinding, ...]:
@@ -106,7 +100,7 @@ def register(
     A claim with an open finding opens no second one, and one that was closed with a reason is opened again only by other evidence.
     What was closed by evidence alone is open while the claim's verdict counts against the model, or the evidence is not that of the case.
     """
-    against = {each.id: each for each in judgements if counts_against(each)}
+    against = {each.id: each for each in judgements if each.against_the_model}
     known = [
         RegisteredFinding(
             finding=each,

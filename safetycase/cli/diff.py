@@ -11,7 +11,7 @@ import click
 from safetycase.cli.options import json_option
 
 if TYPE_CHECKING:
-    from safetycase.case.changes import Changes, ClaimChange, Difference, EstimateChange, EstimatePresence, FactChange
+    from safetycase.case.changes import Changes, ClaimChange, EstimateChange, EstimatePresence, FactChange
     from safetycase.case.claims import Judgement
 
 MOST_ALIKE = 8
@@ -83,25 +83,14 @@ def _verdict(judgement: "Judgement | None") -> str:
 
 
 def _estimate(change: "EstimateChange") -> str:
+    from safetycase.dossier.changes_shown import difference_text
     from safetycase.dossier.numbers import measured
 
     claims = f" (claims: {', '.join(change.claims)})" if change.claims else ""
     values = f"{measured(change.was, change.name)} -> {measured(change.now, change.name)}"
     found = change.difference
-    why = f"{_difference(change.name, found)}, {found.method.split(';')[0]}" if found else change.reason
+    why = f"{difference_text(change.name, found)}, {found.method.split(';')[0]}" if found else change.reason
     return f"{change.word}  {change.step}  {change.name}{claims}: {values}: {why}"
-
-
-def _difference(name: str, difference: "Difference") -> str:
-    """A difference as it is written: shares in points, everything else in its unit."""
-    from safetycase.dossier.numbers import Scale, measured, scale_of
-    from safetycase.evidence.record import Estimate
-
-    as_estimate = Estimate(
-        value=difference.value, low=difference.low, high=difference.high, level=difference.level, n=difference.n or 1, clusters=1,
-        method=difference.method, unit=difference.unit,
-    )  # fmt: skip
-    return str(measured(as_estimate, "share_change" if scale_of(difference.unit, name) is Scale.PERCENT else name))
 
 
 def _presences(listed: "Iterable[EstimatePresence]") -> Iterator[str]:

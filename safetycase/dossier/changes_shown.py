@@ -60,13 +60,13 @@ def _estimates(found: Changes, kinds: Mapping[str, str]) -> Table:
 
 def _estimate(each: EstimateChange, kinds: Mapping[str, str]) -> tuple[Cell, ...]:
     measured = each.difference
-    difference = Cell(_difference(each.name, measured), "number", note=measured.method) if measured else Cell("–", note=each.reason)
+    difference = Cell(difference_text(each.name, measured), "number", note=measured.method) if measured else Cell("–", note=each.reason)
     was, now = (Cell(str(numbers.measured(version, each.name)), "number", note=f"n {version.n}") for version in (each.was, each.now))
     called = Cell(exhibits.words(kinds.get(each.step, ""), each.name), note=f"step {each.step}", code=each.name)
     return (called, was, now, difference, Cell(each.word.value))
 
 
-def _difference(name: str, found: Difference) -> str:
+def difference_text(name: str, found: Difference) -> str:
     """Shares in points, everything else in its unit."""
     as_estimate = Estimate(
         value=found.value, low=found.low, high=found.high, level=found.level, n=found.n or 1, clusters=1,

@@ -49,7 +49,7 @@ def short_id(step: JudgedStep) -> str:
 
 
 def _group(judgement: Judgement) -> str:
-    if judgement.adverse_finding or (judgement.unsupported and judgement.verdict is Verdict.REFUTED):
+    if judgement.against_the_model:
         return AGAINST
     match judgement.claim.bears:
         case "favourable":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from safetycase.case.claims import Judgement
-from safetycase.case.register import RegisterFile, appended, counts_against, load_register, register
+from safetycase.case.register import RegisterFile, appended, load_register, register
 from safetycase.errors import SourceError
 from tests.dossier import cases
 from tests.dossier.synthetic import digest, found
@@ -27,7 +27,7 @@ def test_verdicts_against_the_model_open_findings() -> None:
     """A supported adverse claim and a refuted favourable one; nothing else."""
     opened = register(RegisterFile(), judged(), evidence(), TODAY)
 
-    assert [each.finding.claim for each in opened] == [each.id for each in judged() if counts_against(each)] == ["keeps", "removable"]
+    assert [each.finding.claim for each in opened] == [each.id for each in judged() if each.against_the_model] == ["keeps", "removable"]
     assert [each.finding.id for each in opened] == ["F1", "F2"]
     assert all(each.new and each.stands for each in opened)
 

@@ -44,7 +44,7 @@ class Claims:
 
     def left_over(self, root: str) -> tuple[Node, ...]:
         """What speaks against the model though no element of the pattern asked for it: it challenges the top goal."""
-        rest = [each for each in self.bench.case.judgements if each.id not in self.used and _against(each)]
+        rest = [each for each in self.bench.case.judgements if each.id not in self.used and each.against_the_model]
         self.used.update(each.id for each in rest)
         return tuple(self._counter_solution(root, judgement, self._number(root)) for judgement in rest)
 
@@ -129,11 +129,6 @@ class Claims:
             reply=reply,
             evidence=self.bench.judged_on(judgement, "defeater"),
         )
-
-
-def _against(judgement: Judgement) -> bool:
-    """Whether it was measured and speaks against the model: an adverse finding, or a favourable claim that is refuted."""
-    return judgement.adverse_finding or (judgement.claim.bears == "favourable" and judgement.verdict is Verdict.REFUTED)
 
 
 def _population(estimate: str) -> str:

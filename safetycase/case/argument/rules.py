@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-from safetycase.case.claims import Verdict
 from safetycase.case.goals import Argument, Breach, NodeType, Scope
 from safetycase.case.judged import JudgedCase
 
@@ -120,8 +119,7 @@ def _defeaters(argument: Argument, case: JudgedCase) -> Missing:
 def _counter_evidence(argument: Argument, case: JudgedCase) -> Missing:
     shown = {claim for node in argument.nodes if node.counts_against for each in node.evidence for claim in each.claims}
     for judgement in case.judgements:
-        refuted = judgement.claim.bears == "favourable" and judgement.verdict is Verdict.REFUTED
-        if (judgement.adverse_finding or refuted) and judgement.id not in shown:
+        if judgement.against_the_model and judgement.id not in shown:
             yield "", f"claim {judgement.id} speaks against the model and is not shown"
     account = argument.account
     if (account.planned, account.attempts) != (len(case.steps), len(case.attempts)):
