@@ -9,6 +9,7 @@ from safetycase.case.judged import JudgedCase
 from safetycase.case.requirements.covered import EvidenceState, RequirementStatus
 from safetycase.dossier import annexes, numbers
 from safetycase.dossier.argument_shown import argument_blocks
+from safetycase.dossier.article50 import in_scope
 from safetycase.dossier.changes_shown import changes_block
 from safetycase.dossier.cover import INDEPENDENCE, attested
 from safetycase.dossier.doctypes import BlockName, Texts
@@ -160,6 +161,10 @@ def _applicability(material: Material) -> Block:
         paragraphs=tuple(f"{each.title}. {each.about}" for each in used if each.about),
         tables=(Table("Whom these requirements bind", columns, rows, widths=(25, 35, 40), dense=True, wide=True),),
     )
+
+
+def _in_scope(material: Material) -> Block:
+    return _plain(paragraphs=(in_scope(material.case),))
 
 
 def _limits(material: Material) -> Block:
@@ -340,6 +345,7 @@ def _signature(material: Material) -> Block:
 
 _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
     "applicability": _applicability,
+    "in-scope": _in_scope,
     "summary": _bare,
     "evidence": _evidence,
     "cited": _cited,

@@ -12,16 +12,18 @@ from safetycase.resources import Templates, bundled
 from safetycase.sources.located_yaml import load_yaml, parse
 
 BlockName = Literal[
-    "applicability", "summary", "evidence", "cited", "crosswalk", "engagement", "instrument", "method", "models", "warnings", "attempts",
-    "index", "verify", "glossary", "changes", "signature", "argument", "register", "form", "recipients", "limits", "reproduce", "packs",
-    "packs-briefly", "reviews", "artefact", "scope", "still-to-test", "custody",
+    "applicability", "in-scope", "summary", "evidence", "cited", "crosswalk", "engagement", "instrument", "method", "models", "warnings",
+    "attempts", "index", "verify", "glossary", "changes", "signature", "argument", "register", "form", "recipients", "limits", "reproduce",
+    "packs", "packs-briefly", "reviews", "artefact", "scope", "still-to-test", "custody",
 ]  # fmt: skip
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Extra = Literal["markdown", "gsn2x"]
 """Files that a type of document brings besides HTML and PDF."""
 
 
-_WITHOUT_EVIDENCE = {"applicability", "warnings", "packs", "packs-briefly", "changes", "signature", "glossary", "engagement", "form"}
+_WITHOUT_EVIDENCE = {
+    "applicability", "in-scope", "warnings", "packs", "packs-briefly", "changes", "signature", "glossary", "engagement", "form",
+}  # fmt: skip
 
 
 class Term(Record):

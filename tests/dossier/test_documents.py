@@ -32,6 +32,7 @@ TYPES = (
 )
 each_type = pytest.mark.parametrize("name", TYPES)
 TODAY = datetime.date(2026, 11, 21)
+BEFORE, SINCE = datetime.date(2026, 8, 1), datetime.date(2026, 8, 2)
 
 
 def page(dossier: Dossier, story: cases.Story) -> str:
@@ -142,6 +143,25 @@ def test_article_50_holds_no_evidence() -> None:
     assert "2 December 2026" in html
     assert "marking" in html
     assert "data-relation" not in html
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        pytest.param({}, "cannot be told: nobody states whether the system generates", id="nothing stated"),
+        pytest.param({"generates_synthetic_content": False}, "paragraph 2 then does not concern it", id="no such content"),
+        pytest.param({"generates_synthetic_content": True}, "which date concerns it cannot be told", id="no date"),
+        pytest.param({"generates_synthetic_content": True, "system_placing_date": BEFORE}, "by 2 December 2026", id="placed before"),
+        pytest.param({"generates_synthetic_content": True, "system_placing_date": SINCE}, "without a later date", id="placed since"),
+    ],
+)
+def test_the_date_of_marking_follows_from_what_is_stated(facts: dict[str, bool | datetime.date], said: str) -> None:
+    """Only systems placed on the market before 2 August 2026 have until 2 December; the other paragraphs had no later date."""
+    story = cases.covered(**{name: Attested(value=value, owner="Ada", date=TODAY) for name, value in facts.items()})
+    text = story.dossier(type="art50-status").sections[0].blocks[0].paragraphs[0]
+
+    assert said in text
+    assert "Paragraphs 1, 3, 4 and 5 apply from 2 August 2026 and had no later date." in text
 
 
 def test_no_document_claims_to_cover_article_50() -> None:
