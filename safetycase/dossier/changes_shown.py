@@ -19,8 +19,10 @@ _MOST = 40
 def changes_block(found: Changes, kinds: Mapping[str, str]) -> Block:
     """Claims first, then estimates that moved, then every other fact; `kinds` is step to kind."""
     since = f"Since version {found.old_version}: {found.summary}." if found.old_version else f"{found.summary}."
+    details = sum(each.area in ("requirements", "arguments") for each in found.facts)
+    more = f" {details} of these facts are details of coverage and arguments, which `safetycase diff` lists." if details else ""
     tables = [table for table in (_claims(found), _estimates(found, kinds), _coverage(found), _facts(found)) if table.rows]
-    return Block(name="", template="blocks/plain.html.j2", paragraphs=(since,), tables=tuple(tables))
+    return Block(name="", template="blocks/plain.html.j2", paragraphs=(since + more,), tables=tuple(tables))
 
 
 def _claims(found: Changes) -> Table:
