@@ -51,7 +51,7 @@ def _arguments() -> list[dict[str, str]]:
 
     names = (name.removeprefix("arguments/").removesuffix(".yaml") for name in bundled().names("arguments/*.yaml"))
     loaded = (load_pattern(name, directory("templates"), bundled()) for name in names)
-    return [{"name": pattern.name, "summary": pattern.written.title} for pattern in loaded]
+    return [{"name": pattern.name, "summary": pattern.written.title.replace("{model}", "a model")} for pattern in loaded]
 
 
 def _organisms() -> list[dict[str, str]]:
