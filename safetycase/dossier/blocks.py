@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from safetycase.case.argument.scope import bound
 from safetycase.case.changes import Changes
 from safetycase.case.judged import JudgedCase
 from safetycase.case.requirements.covered import EvidenceState, RequirementStatus
@@ -288,7 +289,7 @@ def _scope(material: Material) -> Block:
         Fact(
             f"Claim {each.id}",
             f"{each.claim.text} ({each.claim.bears}; "
-            + ("; ".join(f"{c.criterion.estimate} {_bound(c.criterion)}" for c in each.criteria) or "no criterion")
+            + ("; ".join(f"{bound(c.criterion)}" for c in each.criteria) or "no criterion")
             + ")",
         )
         for each in material.case.judgements
@@ -300,11 +301,6 @@ def _scope(material: Material) -> Block:
         ),
         facts=tuple(facts),
     )
-
-
-def _bound(criterion: object) -> str:
-    at_least, at_most = getattr(criterion, "at_least", None), getattr(criterion, "at_most", None)
-    return f"at least {at_least:g}" if at_least is not None else f"at most {at_most:g}"
 
 
 def _custody(material: Material) -> Block:
@@ -319,10 +315,6 @@ def _custody(material: Material) -> Block:
         ),
         facts=(Fact("Plan", f"sha256 {numbers.grouped(case.plan_digest)}", "mono"), Fact("Plan first run", case.plan_declared or "never")),
     )
-
-
-def _reproduce(material: Material) -> Block:
-    return Block(name="", template="")
 
 
 def _changes(material: Material) -> Block:
@@ -366,7 +358,7 @@ _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {
     "reviews": _reviews,
     "recipients": _recipients,
     "limits": _limits,
-    "reproduce": _reproduce,
+    "reproduce": _bare,
     "packs": _packs,
     "packs-briefly": _packs_briefly,
     "artefact": _artefact,

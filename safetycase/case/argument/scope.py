@@ -37,7 +37,7 @@ _LISTED = 4
 
 def scope_of(written: Written, case: JudgedCase, declared: Mapping[str, str]) -> Scope:
     """Each part from where it is known: the case, then what is declared besides it, then the pattern; empty where nobody says."""
-    model = subject(case)
+    model = case.subject
     known = {
         "system": model.id if model else "",
         "version": _version(model),
@@ -51,7 +51,7 @@ def scope_of(written: Written, case: JudgedCase, declared: Mapping[str, str]) ->
 
 def values(case: JudgedCase, scope: Scope, months: int | None) -> dict[str, str]:
     """Placeholder to text; what nobody declared says so."""
-    model = subject(case)
+    model = case.subject
     found = {
         "title": case.case.title,
         "provider": case.provider.name,
@@ -73,11 +73,6 @@ def values(case: JudgedCase, scope: Scope, months: int | None) -> dict[str, str]
 def filled(text: str, known: Mapping[str, str]) -> str:
     """The text with its placeholders replaced, once: what a value holds is never read again."""
     return PLACEHOLDER.sub(lambda match: known[match.group(1)], text)
-
-
-def subject(case: JudgedCase) -> JudgedModel | None:
-    """The model that the case is about; None where the plan names none that was found."""
-    return next((model for model in case.models if "subject" in model.roles), None)
 
 
 def bound(criterion: Criterion) -> str:
