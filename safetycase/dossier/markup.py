@@ -7,8 +7,11 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jinja2
+import jinja2.exceptions
+import jinja2.runtime
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -50,7 +53,7 @@ def markup(dossier: Dossier, templates: Templates, *, paper: bool) -> str:
 def _environment(templates: Templates, *, paper: bool) -> SandboxedEnvironment:
     """Templates and what they show are untrusted: sandboxed, strict, all text escaped and made visible."""
     shown = partial(visible, bundled_only=paper)
-    environment = SandboxedEnvironment(
+    environment = _Bounded(
         loader=_Loader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -58,10 +61,21 @@ def _environment(templates: Templates, *, paper: bool) -> SandboxedEnvironment:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else shown(value) if isinstance(value, str) else value,
     )
+    for name in ("range", "lipsum"):
+        environment.globals.pop(name)
     # A zero-width space is text and costs nothing; a thousand <wbr> are a thousand boxes and tags to the PDF renderer.
     opportunity = "\N{ZERO WIDTH SPACE}" if paper else "<wbr>"
     environment.filters["breakable"] = lambda text: _breakable(shown(text), opportunity)
     return environment
+
+
+class _Bounded(SandboxedEnvironment):
+    """Templates show what is there and compute nothing: without products, powers and ranges none can ask for a page without end."""
+
+    intercepted_binops = frozenset(("*", "**"))
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        raise jinja2.exceptions.SecurityError(f"found {operator!r}; expected a template without arithmetic")
 
 
 class _Loader(jinja2.FileSystemLoader):

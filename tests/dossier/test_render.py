@@ -169,6 +169,15 @@ def test_an_overlay_replaces_single_templates(tmp_path: Path) -> None:
         render_html(dossier, templates=resources.overlaid(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["{{ 'a' * 9999999999 }}", "{{ 9 ** 9 ** 9 }}", "{% for x in range(99999) %}x{% endfor %}"])
+def test_a_template_asks_for_no_endless_page(tmp_path: Path, text: str) -> None:
+    """It shows what is there; products, powers and ranges are refused before they cost anything."""
+    (tmp_path / "cover.html.j2").write_text(text, encoding="utf-8")
+
+    with pytest.raises(RenderError, match=r"cover\.html\.j2:1: "):
+        render_html(cases.nothing_run().dossier(), templates=resources.overlaid(tmp_path))
+
+
 def test_the_style_of_a_type_may_be_shared(templates: Path) -> None:
     """A type without a style sheet of its own takes the one at the top of the templates."""
     own = templates / "dossiers" / "evidence-report" / "style.css"

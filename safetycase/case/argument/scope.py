@@ -39,7 +39,7 @@ def scope_of(written: Written, case: JudgedCase, declared: Mapping[str, str]) ->
     """Each part from where it is known: the case, then what is declared besides it, then the pattern; empty where nobody says."""
     model = case.subject
     known = {
-        "system": model.id if model else "",
+        "system": _called(model) if model else "",
         "version": _version(model),
         "context": case.case.intended_use,
         "threshold": _thresholds(case),
@@ -67,7 +67,7 @@ def values(case: JudgedCase, scope: Scope, months: int | None) -> dict[str, str]
         **{part: getattr(scope, part) for part in ("access", "tools", "users", "release", "risk", "threshold")},
     }
     assert tuple(sorted(found)) == tuple(sorted(PLACEHOLDERS)), sorted(found)
-    return {name: " ".join(text.split()) or NOT_DECLARED for name, text in found.items()}
+    return {name: " ".join(text.split()).rstrip(".") or NOT_DECLARED for name, text in found.items()}
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:
@@ -79,6 +79,12 @@ def bound(criterion: Criterion) -> str:
     """A criterion in words: `refusal_rate.harmful.baseline@substring at least 0.9`."""
     side, value = ("at least", criterion.at_least) if criterion.at_least is not None else ("at most", criterion.at_most)
     return f"{criterion.estimate} {side} {value:g}"
+
+
+def _called(model: JudgedModel) -> str:
+    """A model by its own name: that of the organism, of the folder, or on the hub."""
+    source = model.source.removeprefix("organism:").rstrip("/")
+    return source.rsplit("/", 1)[-1] if source.startswith((".", "/", "~")) else source
 
 
 def _version(model: JudgedModel | None) -> str:
