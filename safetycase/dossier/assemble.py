@@ -52,7 +52,7 @@ def assemble(
     )
     asked = tuple({each.id: each for section in outline.asked.values() for each in section}.values())
     packs = frozenset(each.pack for each in asked)
-    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), asked, packs)
+    material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), asked, kind.short, packs)
     sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
     model = case.subject
     return Dossier(

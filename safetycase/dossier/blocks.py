@@ -32,6 +32,8 @@ class Material:
     numbering: Numbering
     asked: tuple[RequirementStatus, ...]
     """The requirements that the document answers."""
+    short: bool
+    """A document of one page: it says that something changed and leaves the tables to the others."""
     packs: frozenset[str]
     """Names of those whose requirements the document answers."""
 
@@ -320,7 +322,8 @@ def _custody(material: Material) -> Block:
 def _changes(material: Material) -> Block:
     if material.changes is None:
         return _plain(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
-    return changes_block(material.changes, {step.id: step.kind for step in material.case.steps})
+    shown = changes_block(material.changes, {step.id: step.kind for step in material.case.steps})
+    return replace(shown, tables=()) if material.short else shown
 
 
 def _signature(material: Material) -> Block:
