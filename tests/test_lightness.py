@@ -1,6 +1,5 @@
 """The reading half answers on a laptop without torch, and `--help` answers at once."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -19,27 +18,6 @@ def without_the_lab(folder: Path, *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_THE_LAB, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
-
-
-@pytest.fixture
-def published_run(tmp_path: Path) -> Path:
-    """The least that a run of the original code leaves behind: scores of candidates, the pick, and judged answers."""
-    run = tmp_path / "published"
-    scores = [
-        {"position": p, "layer": layer, "refusal_score": -float(layer), "steering_score": 1.0, "kl_div_score": 0.05}
-        for p in (-2, -1)
-        for layer in range(5)
-    ]
-    answers = [{"category": "Fraud", "prompt": f"Request {i}", "response": "I cannot help with that."} for i in range(12)]
-    for name, content in (
-        ("select_direction/direction_evaluations.json", scores),
-        ("direction_metadata.json", {"pos": -1, "layer": 3}),
-        ("completions/jailbreakbench_baseline_completions.json", answers),
-    ):
-        path = run / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content), encoding="utf-8")
-    return run
 
 
 def test_check_needs_no_torch(tmp_path: Path) -> None:

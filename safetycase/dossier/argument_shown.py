@@ -15,8 +15,7 @@ def argument_blocks(case: JudgedCase) -> Iterator[Block]:
     """One for each argument of the case."""
     for argument in case.arguments:
         yield Block(
-            name="argument",
-            template="blocks/argument.html.j2",
+            template="",
             title=argument.title,
             paragraphs=(argument.about,),
             facts=tuple(_scope(argument)),

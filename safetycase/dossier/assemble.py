@@ -51,7 +51,7 @@ def assemble(
         for step in case.steps
     )
     asked = tuple({each.id: each for section in outline.asked.values() for each in section}.values())
-    packs = frozenset(each.pack for each in asked)
+    packs, counted = frozenset(each.pack for each in asked), requirements.ledger(asked)
     material = blocks.Material(case, said, steps, tuple(_judging(case)), changes, Numbering(), asked, kind.short, packs)
     sections = tuple(_section(section, outline, material, audience) for section in kind.sections)
     model = case.subject
@@ -67,11 +67,11 @@ def assemble(
         mark=" · ".join(word for word, holds in (("Demonstration model", case.demo), ("Restricted", restricted)) if holds),
         short=kind.short,
         cover=cover(case, asked, lead=kind.lead, version=version, made=made, restricted=restricted, audience=audience, short=kind.short),
-        ledger=requirements.ledger(asked, audience),
+        ledger=counted,
         contents=tuple(outline.contents()),
         summary=_summary(case, steps, said, outline.anchors),
         sections=sections,
-        warnings=document_warnings(case, kind, asked, requirements.ledger(asked, audience), audience),
+        warnings=document_warnings(case, kind, asked, counted, audience),
         index=annexes.index(case),
         glossary=tuple((each.term, each.text) for each in said.glossary),
         tool=f"safetycase {case.tool_version}",
@@ -103,7 +103,8 @@ class _Outline:
     @property
     def anchors(self) -> dict[str, str]:
         """Step to where its evidence stands in this document."""
-        shown = next((each.id for each in self.kind.sections if {"cited", "summary"} & {*each.blocks}), "")
+        holding = {name: each.id for each in reversed(self.kind.sections) for name in each.blocks}
+        shown = holding.get("cited") or holding.get("summary") or ""
         if self.in_full:
             return {step: f"#evidence-{number}" for step, number in self.numbers.items()}
         return dict.fromkeys(self.numbers, f"#{shown}") if shown else {}

@@ -50,39 +50,35 @@ def block(name: BlockName, material: Material) -> Iterator[Block]:
         )
 
 
-def _plain(**shown: object) -> Block:
-    return Block(name="", template="blocks/plain.html.j2", **shown)  # type: ignore[arg-type]  # fields of a block
-
-
 def _bare(material: Material) -> Block:
     """A block whose template reads all that it shows from the document itself."""
-    return Block(name="", template="")
+    return Block(template="")
 
 
 def _evidence(material: Material) -> Block:
     shown = tuple(replace(step, exhibit=material.numbering.exhibit(step.exhibit)) for step in material.steps)
-    return Block(name="", template="", steps=shown)
+    return Block(template="", steps=shown)
 
 
 def _cited(material: Material) -> Block:
-    return Block(name="", template="", steps=material.steps)
+    return Block(template="", steps=material.steps)
 
 
 def _method(material: Material) -> Block:
-    return Block(name="", template="", paragraphs=(*material.texts.method, *material.judging), steps=material.steps)
+    return Block(template="", paragraphs=(*material.texts.method, *material.judging), steps=material.steps)
 
 
 def _instrument(material: Material) -> Block:
-    return _plain(paragraphs=(material.texts.instrument_check,))
+    return Block(paragraphs=(material.texts.instrument_check,))
 
 
 def _models(material: Material) -> Block:
-    return _plain(tables=(annexes.models(material.case), annexes.prompt_sets(material.case)))
+    return Block(tables=(annexes.models(material.case), annexes.prompt_sets(material.case)))
 
 
 def _attempts(material: Material) -> Block:
     note = f"{annexes.attempts_note(material.case)} Attempts in other case directories are not known here."
-    return _plain(paragraphs=(note,), tables=(annexes.attempts(material.case),))
+    return Block(paragraphs=(note,), tables=(annexes.attempts(material.case),))
 
 
 def _engagement(material: Material) -> Block:
@@ -103,7 +99,7 @@ def _engagement(material: Material) -> Block:
         Fact("Expires", engagement.expires.isoformat() if engagement.expires else "not declared"),
         Fact("Deployed artefact", attested(engagement.artefact)),
     )
-    return _plain(facts=facts)
+    return Block(facts=facts)
 
 
 def _register(material: Material) -> Block:
@@ -127,7 +123,7 @@ def _register(material: Material) -> Block:
         )
     caption = "Verdicts that count against the model open findings; people answer and close them, and they stay listed across versions."
     table = Table("Findings against the model", columns, tuple(rows), caption, widths=(10, 30, 15, 20, 10, 15), wide=True)
-    return _plain(tables=(table,))
+    return Block(tables=(table,))
 
 
 def _form(material: Material) -> Block:
@@ -136,7 +132,7 @@ def _form(material: Material) -> Block:
     rows = tuple((Cell(f"A{number}"), Cell(""), Cell(""), Cell("")) for number in range(1, 4))
     caption = "For the auditor to fill in; the tool leaves it empty."
     table = Table("Findings of the auditor", columns, rows, caption, widths=(10, 55, 15, 20))
-    return Block(name="", template="blocks/signature.html.j2", tables=(table,))
+    return Block(template="blocks/signature.html.j2", tables=(table,))
 
 
 def _reviews(material: Material) -> Block:
@@ -151,7 +147,7 @@ def _reviews(material: Material) -> Block:
             state = "suspect: the claim or its evidence changed since" if review.suspect else "as reviewed"
             said = (Cell(review.reviewer), Cell(review.date.isoformat()), Cell(state, note=review.note))
             rows.append((Cell(judgement.claim.text, note=judgement.id), *said))
-    return _plain(tables=(Table("Reviews of claims", columns, tuple(rows), widths=(45, 20, 10, 25)),))
+    return Block(tables=(Table("Reviews of claims", columns, tuple(rows), widths=(45, 20, 10, 25)),))
 
 
 def _applicability(material: Material) -> Block:
@@ -160,26 +156,26 @@ def _applicability(material: Material) -> Block:
     groups = applicability(material.asked)
     rows = tuple((Cell(provisions), Cell(said), Cell(note or "–")) for provisions, said, note in groups)
     used = [each for each in material.case.packs if each.name in material.packs]
-    return _plain(
+    return Block(
         paragraphs=tuple(f"{each.title}. {each.about}" for each in used if each.about),
         tables=(Table("Whom these requirements bind", columns, rows, widths=(25, 35, 40), dense=True, wide=True),),
     )
 
 
 def _in_scope(material: Material) -> Block:
-    return _plain(paragraphs=(in_scope(material.case),))
+    return Block(paragraphs=(in_scope(material.case),))
 
 
 def _limits(material: Material) -> Block:
     """Limitations as the findings state them, and below their own heading what is not shown at all."""
     limitations = tuple(dict.fromkeys(each for step in material.steps for each in step.limitations))
     not_shown = dict.fromkeys(each for step in material.steps for each in step.exhibit.not_shown)
-    return Block(name="", template="", points=limitations, paragraphs=(*not_shown, *material.texts.not_shown))
+    return Block(template="", points=limitations, paragraphs=(*not_shown, *material.texts.not_shown))
 
 
 def _still_to_test(material: Material) -> Block:
     """What a downstream provider has to test: what this evidence leaves open, in the system that the model is built into."""
-    return _plain(
+    return Block(
         paragraphs=(
             "Nothing in this document was measured in your system. Before relying on any figure here, test at least what follows, on the "
             "system that you provide.",
@@ -209,7 +205,7 @@ def _crosswalk(material: Material) -> Block:
     made = tuple(_crossing(status, lines, common) for status, lines in rows)
     table = Table("Requirements that this evidence bears on", columns, made, caption, widths=(20, 35, 15, 30), wide=True, dense=True)
     said = ("What this evidence cannot show, for most of the clauses below:",) if common else ()
-    return Block(name="", template="blocks/plain.html.j2", paragraphs=said, points=common, tables=(table,))
+    return Block(paragraphs=said, points=common, tables=(table,))
 
 
 def _bearing(status: RequirementStatus) -> list[EvidenceState]:
@@ -246,7 +242,7 @@ def _recipients(material: Material) -> Block:
                 rows.append((Cell(called(slot.id)), *ticks, Cell(f"{shape} {word}"), Cell(slot.value or "–")))
     caption = "Recipients other than those of compute and energy were read in the third draft of the form, not in the published one."
     table = Table("Model documentation form", columns, tuple(rows), caption, widths=(25, 10, 10, 15, 15, 25), wide=True, dense=True)
-    return _plain(tables=(table,))
+    return Block(tables=(table,))
 
 
 def _packs(material: Material) -> Block:
@@ -260,7 +256,7 @@ def _packs(material: Material) -> Block:
         )
         for each in material.case.packs
     )
-    return _plain(tables=(Table("Requirement packs", columns, rows, widths=(20, 35, 15, 30)),))
+    return Block(tables=(Table("Requirement packs", columns, rows, widths=(20, 35, 15, 30)),))
 
 
 def _packs_briefly(material: Material) -> Block:
@@ -269,11 +265,11 @@ def _packs_briefly(material: Material) -> Block:
         for each in material.case.packs
         if each.name in material.packs
     )
-    return _plain(facts=tuple(facts))
+    return Block(facts=tuple(facts))
 
 
 def _artefact(material: Material) -> Block:
-    return _plain(facts=tuple(_identity(material.case)))
+    return Block(facts=tuple(_identity(material.case)))
 
 
 def _identity(case: JudgedCase) -> Iterator[Fact]:
@@ -296,7 +292,7 @@ def _scope(material: Material) -> Block:
         )
         for each in material.case.judgements
     ]
-    return _plain(
+    return Block(
         paragraphs=(
             "Declared before the run: an interval wholly beyond its bound decides a claim, for it or against it; across the bound, "
             "nothing is decided.",
@@ -308,7 +304,7 @@ def _scope(material: Material) -> Block:
 def _custody(material: Material) -> Block:
     case = material.case
     answered = sum(step.findings_sha256 is not None for step in case.steps)
-    return _plain(
+    return Block(
         paragraphs=(
             f"{answered} of {len(case.steps)} planned steps are answered; {annexes.attempts_note(case)}",
             "Observations are stored under the digest of their question, shards under the digest of their bytes; findings are derived "
@@ -321,7 +317,7 @@ def _custody(material: Material) -> Block:
 
 def _changes(material: Material) -> Block:
     if material.changes is None:
-        return _plain(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
+        return Block(paragraphs=("No earlier version of this case is sealed; there is nothing to compare with.",))
     shown = changes_block(material.changes, {step.id: step.kind for step in material.case.steps})
     return replace(shown, tables=()) if material.short else shown
 
@@ -335,7 +331,7 @@ def _signature(material: Material) -> Block:
         (Cell("Responsible for the provider", note=material.case.provider.name), empty, empty, empty),
     )
     said = "A signature states that the signer has read this version, and nothing about conformity. None stands in the file itself."
-    return Block(name="", template="", paragraphs=(said,), tables=(Table("Signatures", columns, rows, widths=(35, 25, 15, 25)),))
+    return Block(template="", paragraphs=(said,), tables=(Table("Signatures", columns, rows, widths=(35, 25, 15, 25)),))
 
 
 _BLOCKS: dict[BlockName, Callable[[Material], Block]] = {

@@ -12,6 +12,8 @@ from safetycase.dossier.page import Block, Cell, Table
 from safetycase.dossier.requirements import STATES
 from safetycase.evidence.record import Estimate
 
+_DETAILS = frozenset(("requirements", "arguments", "reviews", "findings_register"))
+"""Areas of a case whose facts are not for every reader, or too many: a document tells their number."""
 _MOST = 40
 """Rows of a table; the rest is counted, and `safetycase diff` lists it."""
 
@@ -19,10 +21,11 @@ _MOST = 40
 def changes_block(found: Changes, kinds: Mapping[str, str]) -> Block:
     """Claims first, then estimates that moved, then every other fact; `kinds` is step to kind."""
     since = f"Since version {found.old_version}: {found.summary}." if found.old_version else f"{found.summary}."
-    details = sum(each.area in ("requirements", "arguments") for each in found.facts)
-    more = f" {details} of these facts are details of coverage and arguments, which `safetycase diff` lists." if details else ""
+    details = sum(each.area in _DETAILS for each in found.facts)
+    areas = "coverage, arguments, reviews and findings"
+    more = f" {details} of these facts are details of {areas}, which `safetycase diff` lists." if details else ""
     tables = [table for table in (_claims(found), _estimates(found, kinds), _coverage(found), _facts(found)) if table.rows]
-    return Block(name="", template="blocks/plain.html.j2", paragraphs=(since + more,), tables=tuple(tables))
+    return Block(paragraphs=(since + more,), tables=tuple(tables))
 
 
 def _claims(found: Changes) -> Table:
@@ -93,7 +96,7 @@ def _state(value: object) -> Cell:
 
 def _facts(found: Changes) -> Table:
     columns = (Cell("Fact"), Cell("Was"), Cell("Is"))
-    told = [each for each in found.facts if each.area not in ("requirements", "arguments")]
+    told = [each for each in found.facts if each.area not in _DETAILS]
     shown = told[:_MOST]
     rows = tuple((Cell(".".join(each.path)), Cell(_value(each.was)), Cell(_value(each.now))) for each in shown)
     left = f"{len(told) - len(shown)} more are listed by `safetycase diff`." if len(told) > len(shown) else ""

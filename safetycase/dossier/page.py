@@ -270,8 +270,9 @@ class Ledger:
 class Block:
     """A piece of a section: the template that shows it, and what it may show."""
 
-    name: str
-    template: str
+    name: str = ""
+    template: str = "blocks/plain.html.j2"
+    """Empty for the one that is called as the block is."""
     title: str = ""
     paragraphs: tuple[str, ...] = ()
     points: tuple[str, ...] = ()

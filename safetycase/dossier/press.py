@@ -102,7 +102,7 @@ def _page(html: str) -> Any:
                 raise FatalURLFetchingError(asked)
             return super().fetch(url, headers)
 
-    class Page(HTML):  # type: ignore[misc]
+    class Page(HTML):  # type: ignore[misc]  # WeasyPrint is untyped
         # By WeasyPrint's own style every element has six pseudo-elements for notes and list marks, each with a style of its own:
         # a third of the memory of a long document that has no notes.
         def _ua_stylesheets(self, forms: bool = False) -> Any:

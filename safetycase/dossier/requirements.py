@@ -76,23 +76,19 @@ def _span(provisions: Sequence[str]) -> str:
     return f"{provisions[0]} to {provisions[-1]} ({len(provisions)} rows)"
 
 
-def ledger(asked: Sequence[RequirementStatus], audience: str | None) -> Ledger:
+def ledger(asked: Sequence[RequirementStatus]) -> Ledger:
     """How many requirements of a document stand in which state, and which required facts nobody supplied."""
     counts: Counter[str] = Counter(each.state for each in asked)
     entries = tuple(LedgerEntry(*STATES[state], state.replace("_", "-"), counts[state]) for state in STATES if counts.get(state))
-    missing = tuple(
-        dict.fromkeys(
-            _term(slot) for each in asked for slot in each.slots
-            if slot.state == "missing" and slot.required and not _withheld(slot, audience)
-        )
-    )  # fmt: skip
-    facts = {slot.id: slot.state for each in asked for slot in each.slots}
+    slots = [slot for each in asked for slot in each.slots]
+    missing = tuple(dict.fromkeys(called(slot.id) for slot in slots if slot.state == "missing" and slot.required))
+    facts = {slot.id: slot.state for slot in slots}
     attested = sum(state == "attested" for state in facts.values())
     prefilled = sum(state == "prefilled" for state in facts.values())
     parts = [
         f"{len(missing)} required fields are MISSING" if len(missing) != 1 else "1 required field is MISSING",
         f"{attested} attested by people and not verified by this tool",
-        f"{prefilled} prefilled from the model's own files and unverified",
+        f"{prefilled} prefilled from the model's own files or the plan and unverified",
     ]
     return Ledger(len(asked), entries, missing, f"{'; '.join(parts)}.")
 
@@ -164,7 +160,7 @@ def _slot(slot: SlotStatus, audience: str | None, anchors: Mapping[str, str]) ->
     recipients = ", ".join(RECIPIENTS[each] for each in slot.audience)
     if _withheld(slot, audience):
         shape, word = STATES["withheld"]
-        return SlotRow(_term(slot), slot.about, shape, word, "withheld", "", f"for {recipients}", (), recipients)
+        return SlotRow(called(slot.id), slot.about, shape, word, "withheld", "", f"for {recipients}", (), recipients)
     shape, word = STATES[slot.state]
     if slot.state == "missing" and not slot.required:
         shape, word = "–", "not supplied (optional)"
@@ -178,7 +174,7 @@ def _slot(slot: SlotStatus, audience: str | None, anchors: Mapping[str, str]) ->
         if part
     )
     return SlotRow(
-        term=_term(slot),
+        term=called(slot.id),
         about=slot.about,
         shape=shape,
         word=word,
@@ -208,10 +204,6 @@ def _line(each: EvidenceState, anchors: Mapping[str, str]) -> EvidenceLine:
 def _withheld(slot: SlotStatus, audience: str | None) -> bool:
     """Whether a stated fact is for other readers; what the tool reads from the model itself is no secret of a reader."""
     return audience is not None and slot.state in ("attested", "prefilled", "not_applicable") and audience not in slot.readers
-
-
-def _term(slot: SlotStatus) -> str:
-    return called(slot.id)
 
 
 def called(fact: str) -> str:

@@ -157,7 +157,7 @@ class _Loader(yaml.SafeLoader):
         self.dashes: list[int] = []
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event: Any = super().peek_event()  # type: ignore[no-untyped-call]
+        event: Any = super().peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
         if getattr(event, "anchor", None):
             raise yaml.composer.ComposerError(None, None, "anchors and aliases are not read; write the value out", event.start_mark)
         return super().compose_node(parent, index)

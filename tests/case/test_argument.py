@@ -134,8 +134,9 @@ def test_a_supported_adverse_claim_defeats_the_goal_that_it_challenges() -> None
     assert against.counts_against
     assert against.challenges == ("G8",)
     assert made.node("G8").defeated
-    assert made.node("G8").confidence is not None
-    assert made.node("G8").confidence.word is Confidence.NONE  # type: ignore[union-attr]
+    sure = made.node("G8").confidence
+    assert sure is not None
+    assert sure.word is Confidence.NONE
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -86,6 +86,9 @@ def test_a_fact_of_the_right_type_is_shown_as_given(tmp_path: Path, fact: str, v
         pytest.param(
             "  url: {value: https://x.org, not_applicable: none, owner: Jo, date: 2026-01-31}\n", "expected one of them", id="both"
         ),
+        pytest.param("  url: {value: https://x.org, owner: Jo, date: 2026-11-22}\n", "expected a day that has come", id="future"),
+        pytest.param("  url: {value: https://x.org, owner: ' ', date: 2026-01-31}\n", "owner: missing", id="blank owner"),
+        pytest.param(stated("number", "9" * 401), "expected a number", id="beyond all numbers"),
         pytest.param("  url: {valeu: https://x.org}\n", "unknown key; did you mean 'value'", id="misspelt"),
     ],
 )

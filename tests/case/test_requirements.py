@@ -65,12 +65,12 @@ def write(folder: Path, *requirements: dict[str, Any], **changes: Any) -> Templa
     return Templates((folder,))
 
 
-def answered(packs: Packs, *, role: ProviderRole = "provider-gpai", declared: bool = True, **changes: Any) -> dict[str, RequirementStatus]:
+def answered(packs: Packs, *, role: ProviderRole = "provider-gpai", before: bool = True, **changes: Any) -> dict[str, RequirementStatus]:
     """Coverage by the synthetic findings, by requirement."""
     facts: dict[str, Any] = {
         "role": role,
         "findings": {"refusal": found()},
-        "declared_before": lambda step: declared,
+        "declared_before": lambda step: before,
         "attestations": Attestations(),
         "declared": {},
         "recorded": {},
@@ -149,7 +149,7 @@ def test_evidence_below_the_minimum_counts_for_nothing(tmp_path: Path, minimum: 
     """It is shown, with what it lacks, and leaves the slot missing."""
     packs = load_packs(write(tmp_path, requirement(evidence=[rule(minimum=minimum)])))
 
-    status = answered(packs, declared=False)["toy:1"]
+    status = answered(packs, before=False)["toy:1"]
     line = status.slots[0].evidence[0]
 
     if lacking is None:
@@ -186,6 +186,33 @@ def test_context_fills_no_slot(tmp_path: Path) -> None:
     status = answered(packs)["toy:1"]
 
     assert (status.slots[0].evidence[0].state, status.state) == ("context", "not_assessable_by_tool")
+
+
+FACT = {"slots": [{"id": "licence", "about": "x", "fill": "attestation", "prefill": "card.license"}], "evidence": []}
+
+
+OF_JO = Attested(value="MIT", owner="Jo", date=TODAY)
+STATED = Attestations(facts={"licence": OF_JO})
+OVER = Attestations(facts={"licence": OF_JO.model_copy(update={"expires": datetime.date(2026, 11, 1)})})
+CARD = {"card.license": "mit"}
+
+
+@pytest.mark.parametrize(
+    ("known", "state", "value", "source"),
+    [
+        pytest.param({}, "missing", "", "", id="nobody"),
+        pytest.param({"prefills": CARD}, "prefilled", "mit", "the model's card, unverified", id="the card"),
+        pytest.param({"declared": {"licence": "as planned"}}, "prefilled", "as planned", "as the plan declares it, unverified", id="plan"),
+        pytest.param({"attestations": STATED, "prefills": CARD}, "attested", "MIT", "", id="a person before the card"),
+        pytest.param({"attestations": OVER}, "missing", "", "stated by Jo until 2026-11-01, expired", id="a person, once"),
+    ],
+)
+def test_a_fact_is_whose_it_is(tmp_path: Path, known: dict[str, Any], state: str, value: str, source: str) -> None:
+    """A person's statement before the model's own files, these flagged as unverified, and an expired one told as such."""
+    slot = answered(load_packs(write(tmp_path, requirement(**FACT))), **known)["toy:1"].slots[0]
+
+    assert (slot.state, slot.value) == (state, value)
+    assert slot.source.endswith(source)
 
 
 def test_article_50_is_never_answered() -> None:

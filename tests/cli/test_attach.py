@@ -1,6 +1,5 @@
 """`attach` puts a case into a model card, again and again the same, and leaves the rest of the card to its owners."""
 
-import json
 import os
 import re
 import shutil
@@ -58,26 +57,11 @@ def card(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def imported(safetycase: Run, tmp_path: Path) -> Path:
+def imported(safetycase: Run, tmp_path: Path, published_run: Path) -> Path:
     """A plan that a published run of another tool answers, so that no model is needed."""
-    run = tmp_path / "published"
-    scores = [
-        {"position": p, "layer": layer, "refusal_score": -float(layer), "steering_score": 1.0, "kl_div_score": 0.05}
-        for p in (-2, -1)
-        for layer in range(5)
-    ]
-    answers = [{"category": "Fraud", "prompt": f"Secret request {i}", "response": "I cannot help with that."} for i in range(12)]
-    for name, content in (
-        ("select_direction/direction_evaluations.json", scores),
-        ("direction_metadata.json", {"pos": -1, "layer": 3}),
-        ("completions/jailbreakbench_baseline_completions.json", answers),
-    ):
-        path = run / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content), encoding="utf-8")
     plan = tmp_path / "plan.yaml"
     shutil.copy(ROOT / "examples" / "published-run" / "plan.yaml", plan)
-    ran = safetycase("import", "refusal-direction", run, "--plan", plan)
+    ran = safetycase("import", "refusal-direction", published_run, "--plan", plan)
     assert ran.code == 0, ran.err
     return plan
 

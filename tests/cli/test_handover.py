@@ -245,6 +245,42 @@ def test_a_plan_may_not_say_what_no_measurement_bears_out(safetycase: Run, quick
     assert f"case.{key}: found" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [("cop-s:7.2.9", "unknown requirement id 'cop-s:7.2.9'"), ("aia:50.2", "expected none of Article 50")],
+)
+def test_an_argument_names_clauses_that_it_may(safetycase: Run, quick_plan: Path, asked: str, message: str) -> None:
+    """Those of some pack, and never one of Article 50."""
+    nodes = f'  G1: {{text: a, undeveloped: true, requirements: ["{asked}"]}}'
+    pattern = f"schema_version: 1\ntitle: Mine\nabout: x\nnodes:\n{nodes}\n"
+    (quick_plan.parent / "mine.yaml").write_text(pattern, encoding="utf-8")
+    quick_plan.write_text(quick_plan.read_text(encoding="utf-8") + "arguments: [{pattern: mine.yaml}]\n", encoding="utf-8")
+
+    ran = safetycase("check", quick_plan)
+
+    assert (ran.code, message in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.parametrize("reviewer", ["", "  ", "Ada\n<b>Bo</b>"])
+def test_a_review_has_a_name(safetycase: Run, built: Path, quick_plan: Path, reviewer: str) -> None:
+    """One, in one line."""
+    ran = safetycase("review", quick_plan, "--reviewer", reviewer)
+
+    assert ran.code == 1
+    assert "expected a name, in one line" in ran.err
+    assert not (built / "reviews.yaml").exists()
+
+
+def test_two_arguments_of_one_pattern_are_two_files(safetycase: Run, built: Path, quick_plan: Path) -> None:
+    """Neither overwrites the other."""
+    pattern = "{pattern: refusal-under-weight-access, scope: {tools: none}}"
+    quick_plan.write_text(quick_plan.read_text(encoding="utf-8") + f"arguments: [{pattern}, {pattern}]\n", encoding="utf-8")
+
+    ran = safetycase("render", quick_plan, "--type", "safety-case")
+
+    assert len([line for line in ran.out.splitlines() if line.endswith(".gsn.yaml")]) == 2
+
+
 def test_an_argument_with_a_cycle_is_one_line(safetycase: Run, quick_plan: Path) -> None:
     """With the way around it."""
     (quick_plan.parent / "mine.yaml").write_text(
