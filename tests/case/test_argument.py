@@ -326,3 +326,23 @@ def test_a_node_knows_its_type_by_its_letters() -> None:
         "defeater",
         "defeater",
     ]
+
+
+def test_a_doubt_about_what_a_strategy_assumes_reaches_its_goal(tmp_path: Path) -> None:
+    """A goal is no surer than the assumptions of the strategy that it rests on, nor than the solutions behind it."""
+    nodes = (
+        "  G1: {text: A scoped statement, supported_by: [S1], confidence: {word: high, rationale: because}}\n"
+        "  S1: {text: A strategy, supported_by: [Sn1], in_context_of: [A1]}\n  A1: {text: An assumption}\n"
+        "  Sn1: {text: Findings, evidence: {kind: refusal_direction, as: lower-bound}}\n"
+        "  CG1: {text: A doubt, challenges: [A1], status: open, owner: somebody}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(f"title: A title\nabout: About\nnodes:\n{nodes}", encoding="utf-8")
+    story = plausible()
+
+    made = build_argument(load_pattern("mine.yaml", tmp_path, resources.bundled()), story.case, story.findings)
+    sure = made.node("G1").confidence
+
+    assert sure is not None
+    assert "Open: CG1." in sure.rationale
+    assert "Sn1 is a lower bound." in sure.rationale
+    assert sure.word is Confidence.LOW

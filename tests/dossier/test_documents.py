@@ -195,6 +195,15 @@ def test_evidence_of_another_model_answers_nothing() -> None:
 
 
 @each_type
+def test_documents_that_answer_the_law_say_what_it_is_worth(name: str) -> None:
+    """No presumption, what is missing, when the law was read, and that the declared role may have no duty."""
+    dossier = cases.covered().dossier(type=name)
+    of_law = {"W03", "W06", "W11", "W15"}
+
+    assert of_law & {each.id for each in dossier.warnings} == (of_law if dossier.ledger.requirements else set())
+
+
+@each_type
 def test_no_placeholder_survives(name: str) -> None:
     """Every warning of every document is filled in, with redactions and an audience or without."""
     story = cases.covered()
