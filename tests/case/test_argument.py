@@ -337,7 +337,7 @@ def test_a_doubt_about_what_a_strategy_assumes_reaches_its_goal(tmp_path: Path) 
         "  CG1: {text: A doubt, challenges: [A1], status: open, owner: somebody}\n"
     )
     (tmp_path / "mine.yaml").write_text(f"title: A title\nabout: About\nnodes:\n{nodes}", encoding="utf-8")
-    story = plausible()
+    story = with_claims({})  # no claims: nothing else speaks against the goal
 
     made = build_argument(load_pattern("mine.yaml", tmp_path, resources.bundled()), story.case, story.findings)
     sure = made.node("G1").confidence
