@@ -1,0 +1,1 @@
+"""Sparse dictionaries: one in-memory type, one reader per published format, the trainer."""
