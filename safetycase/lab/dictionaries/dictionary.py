@@ -167,7 +167,8 @@ class Dictionary:
             return None if tensor is None else tensor.to(device=device, dtype=dtype or tensor.dtype)
 
         def must(tensor: Tensor) -> Tensor:
-            return tensor.to(device=device, dtype=dtype or tensor.dtype)
+            there: Tensor = tensor.to(device=device, dtype=dtype or tensor.dtype)
+            return there
 
         activation: Activation = self.activation
         match activation:
