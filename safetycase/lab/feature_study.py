@@ -27,7 +27,7 @@ Stage = Generator[Event, None, Value]
 DISCOVERY: tuple[Split, ...] = ("train", "validation")
 CONFIRMATION: tuple[Split, ...] = ("test",)
 Reduce = Callable[[Float[Tensor, "pos d_in"], Float[Tensor, "pos d_out"]], Float[Tensor, "..."]]
-"""What is kept of a prompt, given what stands at the dictionary's input and at its output site on every position but a beginning-of-text."""
+"""What is kept of a prompt, given what stands at the dictionary's input and output site on every position but a beginning-of-text."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Ask(Record):
     features: tuple[Count, ...] = ()
     """Features documented because the plan names them."""
     per_contrast: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Features documented per contrast: those that rank highest on discovery prompts for its presence. For its absence, declare the reverse."""
+    """Features documented per contrast: those that rank highest for its presence on discovery prompts; for its absence, declare the reverse."""
     random_features: Count = 5
     """Features documented that were drawn by lot among those that fire, so that a reader sees typical ones."""
     n_discovery: Annotated[int, Field(ge=4)] = 96
@@ -84,7 +84,7 @@ class Ask(Record):
     """Model of the plan that predicts from a label which windows make the feature fire; without it only rules are scored."""
     causal_features: Annotated[int, Field(ge=0, le=MOST_CAUSAL)] = 5
     """Of those that rank highest per contrast, how many are intervened on."""
-    null_features: Count = 100
+    null_features: Count = 200
     """Active features of the same site, matched by norm and firing rate, that go through the same interventions."""
     doses: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0)
     """Steering: multiples of the mean norm of the residual stream at the site's layer, added along the feature's direction."""
@@ -113,7 +113,7 @@ class Read(Record):
     max_incoherent: Fraction = 0.2
     """A dose at which more answers are incoherent than this is passed over."""
     max_kl: Annotated[float, Field(gt=0)] = 2.0
-    """A dose of steering whose mean KL divergence off target (among all tokens but the contrast's) exceeds this, in nats, is passed over."""
+    """A dose of steering that exceeds this, in nats, is passed over: mean KL divergence off target, among all tokens but the contrast's."""
     dense: Fraction = 0.1
     """A feature that fires on more tokens than this is dense."""
 
@@ -165,14 +165,14 @@ def problems(ask: Ask, read: Read) -> tuple[str, ...]:
 
 
 def _of_causes(ask: Ask, read: Read) -> Iterator[str]:
-    tested = min(ask.causal_features, ask.per_contrast)
+    tested = 2 * min(ask.causal_features, ask.per_contrast)
     if ask.causal_features > ask.per_contrast:
         yield f"causal_features: {ask.causal_features} of only {ask.per_contrast} documented per contrast"
     if tested and (1 + ask.null_features) * read.alpha < tested:
         least = int(-(-tested // read.alpha)) - 1
         yield (
-            f"null_features: {ask.null_features} can give no p below 1/{ask.null_features + 1}, so none of {tested} tests passes Holm's "
-            f"correction at {read.alpha:g}; expected at least {least}"
+            f"null_features: {ask.null_features} can give no p below 1/{ask.null_features + 1}, so none of {tested} tests (two edits of each "
+            f"feature) passes Holm's correction at {read.alpha:g}; expected at least {least}"
         )
     if tested and len(ask.doses) < 5:
         yield f"doses: found {len(ask.doses)}, expected at least 5: one dose shows no dose-response"
