@@ -139,6 +139,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`engagement.artefact`": declared.Artefact,
     "`models.<id>`": declared.ModelEntry,
     "`prompts.<id>`": declared.PromptEntry,
+    "`dictionaries.<id>`": declared.DictionaryEntry,
+    "`corpora.<id>`": declared.CorpusEntry,
     "`steps.<id>`": declared.StepEntry,
     "`claims.<id>`": Claim,
     "`claims.<id>.criteria`": Criterion,

@@ -3,14 +3,27 @@
 import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from safetycase.case.claims import Claim
 from safetycase.evidence.record import Digest, Fraction, Record
+from safetycase.sources.corpora import Sensitivity
+from safetycase.sources.dictionary_files import DictionaryFormat
+from safetycase.sources.sites import SITE_PATTERN, misspelt
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)]
 """An id that is also a file name."""
 
+
+def _known_site(site: str) -> str:
+    problem = misspelt(site)
+    if problem is not None:
+        raise ValueError(problem)
+    return site
+
+
+SiteText = Annotated[str, AfterValidator(_known_site), Field(json_schema_extra={"pattern": SITE_PATTERN})]
+"""A place in a model, as `resid_post.12`."""
 
 ProviderRole = Literal[
     "provider-gpai",
@@ -106,6 +119,36 @@ class PromptEntry(Record):
     """Of the split."""
 
 
+class DictionaryEntry(Record):
+    """A sparse dictionary, or a set of them, as the plan names it."""
+
+    source: str
+    """A folder or file beside the plan, `organism:<name>/<dictionary>`, or a hub id (`org/name`, with `revision`)."""
+    revision: str | None = None
+    path: str | None = None
+    """Folder or file inside the source."""
+    format: DictionaryFormat | None = None
+    """Otherwise found by the names of the files."""
+    layer: Annotated[int, Field(ge=0)] | None = None
+    """Which of a set: the one that reads this layer; without it the whole set."""
+    reads: SiteText | None = None
+    writes: SiteText | None = None
+    """Sites, where the files carry none; where they do, these must agree."""
+
+
+class CorpusEntry(Record):
+    """Text that a model reads, as the plan names it: streamed, never wholly in memory."""
+
+    source: str
+    """`bundled:conversations`, a file beside the plan (one document per line of .txt; .jsonl, .csv, .parquet), or `hub:org/name`."""
+    text: str | None = None
+    """Column of the text, or of a list of messages; otherwise messages, `user` and `assistant`, or a usual name."""
+    licence: str = ""
+    """Of the text, as it is to be printed."""
+    sensitivity: Sensitivity = "restricted"
+    """Whether excerpts may be shown; restricted text does not leave."""
+
+
 class StepEntry(Record):
     """A question put to a model."""
 
@@ -151,6 +194,8 @@ class Declared(Record):
     engagement: Engagement
     models: dict[Slug, ModelEntry]
     prompts: dict[Slug, PromptEntry] = {}
+    dictionaries: dict[Slug, DictionaryEntry] = {}
+    corpora: dict[Slug, CorpusEntry] = {}
     steps: dict[Slug, StepEntry]
     claims: dict[Slug, Claim] = {}
     dossiers: tuple[DossierEntry, ...] = (DossierEntry(type="evidence-report"),)

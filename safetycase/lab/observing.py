@@ -1,12 +1,14 @@
 """The words that an analysis and the runner share: what an analysis is given, and what it yields."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
-from safetycase.evidence.tables import Row, Table
+from safetycase.evidence.tables import Row, Table, Tables
+from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
+from safetycase.sources.corpora import Corpus
 from safetycase.sources.prompts import PromptSet
 
 
@@ -56,16 +58,34 @@ class Note:
 Event = Progress | Rows | Tensors | Absent | Note
 
 
+class Loaded(Mapping[str, Dictionary | DictionarySet]):
+    """Dictionaries by role, each read when it is first asked for."""
+
+    def __init__(self, readers: Mapping[str, Callable[[], Dictionary | DictionarySet]]) -> None:
+        self._readers = readers
+
+    def __getitem__(self, role: str) -> Dictionary | DictionarySet:
+        """Raises ModelError where the files cannot be read, or are no longer those that the question names."""
+        return self._readers[role]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+
 @dataclass(frozen=True)
 class Inputs:
-    """What a step is given besides models: prompts by population, evidence of upstream steps, and what a killed run had finished."""
+    """What a step is given besides models, and what a killed run had finished."""
 
     prompts: Mapping[str, PromptSet]
     """Population (as the kind names it) to prompt set."""
-    upstream: Mapping[str, Mapping[str, Table]] = field(default_factory=dict)
+    dictionaries: Mapping[str, Dictionary | DictionarySet] = field(default_factory=dict)
+    """Role to a sparse dictionary, or a set where the plan names no layer and the files hold several; float32, on the subject's device."""
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    """Role to a corpus, whose documents are streamed."""
+    upstream: Mapping[str, Tables] = field(default_factory=dict)
     """Step id to the tables of its observation."""
     finished: Callable[[str, str], Table | Mapping[str, NDArray[Any]] | None] = lambda table, part: None
     """Content of a shard, by table and part, that an earlier attempt at the same question has stored; None where there is none."""
-
-
-

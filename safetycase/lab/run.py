@@ -229,7 +229,7 @@ class _Session:
         entry = self.plan.declared.steps[step]
         inputs = Inputs(
             prompts={population: self.plan.prompt_sets[set_id] for population, set_id in self.plan.populations(step).items()},
-            upstream={needed: dict(self.store.tables(self.answers[needed]).rows) for needed in entry.needs},
+            upstream={needed: self.store.tables(self.answers[needed]) for needed in entry.needs},
             finished=recorder.recall,
         )
         return analyses.load(entry.kind).observe(models, inputs, self.plan.asks[step], entry.seed)

@@ -62,6 +62,15 @@ class Kind(Protocol):
     def model_roles(self, ask: Any) -> Mapping[str, str]:
         """Further roles, besides `subject`, to id of the model that the plan must declare."""
 
+    def dictionaries(self, ask: Any) -> Mapping[str, str]:
+        """Role to id of the sparse dictionary that the plan must declare."""
+
+    def corpora(self, ask: Any) -> Mapping[str, str]:
+        """Role to id of the corpus that the plan must declare."""
+
+    def steps(self, ask: Any) -> tuple[str, ...]:
+        """Ids of the steps that the params name; the plan must list each among the step's `needs`."""
+
     def estimate_names(self, ask: Any, read: Any, categories: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """All estimates that findings may hold, before any run; `categories` per population."""
 

@@ -3,23 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast
 
-from safetycase.errors import ModelError, nearest
-
-SiteName = Literal[
-    "resid_pre",  # the residual stream that a block reads
-    "resid_mid",  # the residual stream between a block's attention and its MLP
-    "resid_post",  # the residual stream that a block hands on
-    "attn_z",  # the heads' outputs side by side, before the output projection
-    "attn_out",  # what attention adds to the stream, after any norm behind it
-    "mlp_in_normalized",  # the MLP's input divided by its norm, before the norm's weight
-    "mlp_in",  # the MLP's input: after its norm and the norm's weight
-    "mlp_neurons",  # the MLP's neurons: what its output projection reads
-    "mlp_raw_out",  # what the MLP itself puts out, before any norm behind it
-    "mlp_out",  # what the MLP adds to the stream, after any norm behind it
-]
-SITE_NAMES: tuple[SiteName, ...] = get_args(SiteName)
+from safetycase.errors import ModelError
+from safetycase.sources.sites import SiteName, misspelt
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -35,12 +22,11 @@ class Site:
 
 def parse_site(text: str) -> Site:
     """The site of `resid_post.12`; raises ModelError with the nearest name."""
+    problem = misspelt(text)
+    if problem is not None:
+        raise ModelError(f"site {text!r}: {problem}")
     name, _, layer = text.partition(".")
-    if name not in SITE_NAMES:
-        raise ModelError(f"site {text!r}: no such site; {nearest(name, SITE_NAMES)}")
-    if not layer.isdecimal():
-        raise ModelError(f"site {text!r}: expected a layer after the dot, as in {name}.12")
-    return Site(name, int(layer))
+    return Site(cast(SiteName, name), int(layer))
 
 
 def site_of_hook(hook: str, *, end: Literal["input", "output"] = "output") -> Site:
@@ -72,9 +58,9 @@ _HOOKS: Mapping[str, SiteName] = {
     r"blocks\.(\d+)\.hook_attn_out": "attn_out",
     r"blocks\.(\d+)\.ln2\.hook_normalized": "mlp_in_normalized",
     r"blocks\.(\d+)\.mlp\.hook_in": "mlp_in",
-    r"blocks\.(\d+)\.hook_mlp_in": "resid_mid",
+    r"blocks\.(\d+)\.hook_mlp_in": "resid_mid",  # a copy of the stream, before the norm
     r"blocks\.(\d+)\.mlp\.hook_post": "mlp_neurons",
-    r"blocks\.(\d+)\.mlp\.hook_out": "mlp_out",
+    r"blocks\.(\d+)\.mlp\.hook_out": "mlp_raw_out",  # the module's own output; hook_mlp_out stands after a norm behind it
     r"blocks\.(\d+)\.hook_mlp_out": "mlp_out",
 }
 

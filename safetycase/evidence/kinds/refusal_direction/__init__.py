@@ -7,7 +7,17 @@ from safetycase.evidence.kinds.refusal_direction.by_item import by_item
 from safetycase.evidence.kinds.refusal_direction.derive import DERIVE_VERSION, derive
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.kinds.refusal_direction.names import estimate_names
-from safetycase.evidence.kinds.refusal_direction.params import Ask, Read, forward_passes, model_roles, problems, prompt_sets
+from safetycase.evidence.kinds.refusal_direction.params import (
+    Ask,
+    Read,
+    corpora,
+    dictionaries,
+    forward_passes,
+    model_roles,
+    problems,
+    prompt_sets,
+    steps,
+)
 from safetycase.evidence.kinds.refusal_direction.tables import TABLES
 
 OBSERVE_VERSION = 1
@@ -22,10 +32,13 @@ __all__ = [
     "Found",
     "Read",
     "by_item",
+    "corpora",
     "derive",
+    "dictionaries",
     "estimate_names",
     "forward_passes",
     "model_roles",
     "problems",
     "prompt_sets",
+    "steps",
 ]

@@ -96,11 +96,31 @@ def model_roles(ask: Ask) -> Mapping[str, str]:
     return {} if ask.judge_model is None else {"judge": ask.judge_model}
 
 
+def dictionaries(ask: Ask) -> Mapping[str, str]:
+    """No sparse dictionary is asked about."""
+    return {}
+
+
+def corpora(ask: Ask) -> Mapping[str, str]:
+    """No corpus is read."""
+    return {}
+
+
+def steps(ask: Ask) -> tuple[str, ...]:
+    """The params name no other step."""
+    return ()
+
+
 def problems(ask: Ask, read: Read) -> tuple[str, ...]:
     """What makes the step pointless before it runs."""
+    by_set: dict[str, str] = {}
+    found = [
+        f"{population}: {set_id!r} is also the set of the {first} prompts; expected another"
+        for population, set_id in prompt_sets(ask).items()
+        if (first := by_set.setdefault(set_id, population)) != population
+    ]
     if ask.selection_only:
-        return ()
-    found = []
+        return tuple(found)
     for name, n in (("random_directions", ask.random_directions), ("label_shuffles", ask.label_shuffles)):
         if 1 / (1 + n) > read.alpha:
             found.append(
