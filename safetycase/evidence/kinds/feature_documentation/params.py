@@ -53,7 +53,7 @@ class Ask(Record):
     features: tuple[Count, ...] = ()
     """Features documented because the plan names them."""
     per_contrast: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Features documented per contrast: those that rank highest for its presence on discovery prompts; for its absence, declare the reverse."""
+    """Features documented per contrast: those that rank highest on discovery prompts for its presence. The reverse contrast finds the rest."""
     random_features: Count = 5
     """Features documented that were drawn by lot among those that fire, so that a reader sees typical ones."""
     n_discovery: Annotated[int, Field(ge=4)] = 96
@@ -171,8 +171,8 @@ def _of_causes(ask: Ask, read: Read) -> Iterator[str]:
     if tested and (1 + ask.null_features) * read.alpha < tested:
         least = int(-(-tested // read.alpha)) - 1
         yield (
-            f"null_features: {ask.null_features} can give no p below 1/{ask.null_features + 1}, so none of {tested} tests (two edits of each "
-            f"feature) passes Holm's correction at {read.alpha:g}; expected at least {least}"
+            f"null_features: {ask.null_features} can give no p below 1/{ask.null_features + 1}, so none of {tested} tests (two edits each) "
+            f"passes Holm's correction at {read.alpha:g}; expected at least {least}"
         )
     if tested and len(ask.doses) < 5:
         yield f"doses: found {len(ask.doses)}, expected at least 5: one dose shows no dose-response"
