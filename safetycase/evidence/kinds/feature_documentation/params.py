@@ -53,7 +53,7 @@ class Ask(Record):
     features: tuple[Count, ...] = ()
     """Features documented because the plan names them."""
     per_contrast: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Features documented per contrast: those that rank highest on discovery prompts for its presence. The reverse contrast finds the rest."""
+    """Features documented per contrast: those that rank highest on discovery prompts for its presence; for absence, reverse it."""
     random_features: Count = 5
     """Features documented that were drawn by lot among those that fire, so that a reader sees typical ones."""
     n_discovery: Annotated[int, Field(ge=4)] = 96
