@@ -59,7 +59,7 @@ def model_files(folder: Path) -> ModelFiles:
         raise ModelError(f"{folder}: no tokenizer found, expected tokenizer.json or tokenizer_config.json")
     weights = _weights(folder, files)
     for path in weights:
-        _check_whole(path)
+        check_whole(path)
     others = tuple(path for path in files if path.name == "generation_config.json" or path.suffix == ".py")
     return ModelFiles(folder, weights, config, tuple(sorted(tokenizer | _matching(folder, CHAT_TEMPLATE_PATTERNS))), others)
 
@@ -104,7 +104,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     return weight_map
 
 
-def _check_whole(path: Path) -> None:
+def check_whole(path: Path) -> None:
     """A safetensors file is eight bytes of header length, the header, and the tensors that the header lists."""
     size = path.stat().st_size
     with path.open("rb") as file:

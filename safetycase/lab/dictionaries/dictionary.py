@@ -13,8 +13,8 @@ from safetycase.lab.dictionaries.site import Site
 LAYER_NORM_EPSILON = 1e-5
 """Added to the standard deviation by `layer_norm`, as SAELens does."""
 
-Normalisation = Literal["none", "constant_norm_rescale", "layer_norm", "covariance_whitening"]
-"""What is done to each input vector before it is encoded, and undone after decoding."""
+Normalisation = Literal["none", "constant_norm_rescale", "layer_norm"]
+"""What is done to each input vector before it is encoded. What does not depend on the vector, readers fold into the weights."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,35 @@ class Relu:
 
 @dataclass(frozen=True)
 class JumpRelu:
-    """x where x > threshold (strictly), else 0."""
+    """x where x > threshold (strictly), else 0.
+
+    Formats that rectify besides are read with their negative thresholds raised to 0, which is the same function.
+    """
 
     threshold: Float[Tensor, "feature"]
 
     def __call__(self, pre: Float[Tensor, "*tokens feature"]) -> Float[Tensor, "*tokens feature"]:
-        return pre * (pre > self.threshold) * (pre > 0)
+        return pre * (pre > self.threshold)
 
 
 @dataclass(frozen=True)
 class TopK:
-    """The k largest pre-activations of a token, negative ones as 0; with `signed`, the k largest in absolute value as they are.
+    """The k largest pre-activations of a token, negative ones among them as 0.
 
-    `rescaled`: pre-activations are multiplied by the decoder rows' norms to find the k, and divided again (SAELens).
+    With `signed` the k largest in absolute value, as they are; without `rectified` negative ones among the k largest
+    stay, as circuit-tracer has it. Which of equal ones is kept is torch's choice, as in the reference implementations.
     """
 
     k: int
     signed: bool = False
-    rescaled: Float[Tensor, "feature"] | None = None
+    rectified: bool = True
 
     def __call__(self, pre: Float[Tensor, "*tokens feature"]) -> Float[Tensor, "*tokens feature"]:
-        ranked = pre if self.rescaled is None else pre * self.rescaled
-        ranked = ranked.abs() if self.signed else ranked.relu()
-        kept = ranked.topk(min(self.k, pre.shape[-1]), dim=-1).indices
-        values = pre if self.signed else pre.relu()
-        return torch.zeros_like(pre).scatter(-1, kept, values.gather(-1, kept))
+        kept = (pre.abs() if self.signed else pre).topk(self.k, dim=-1).indices
+        values = pre.gather(-1, kept)
+        if self.rectified and not self.signed:
+            values = values.relu()
+        return torch.zeros_like(pre).scatter(-1, kept, values)
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,15 @@ class Dictionary:
     W_skip: Float[Tensor, "d_out d_in"] | None = None
     subtracts_b_dec: bool = False
     """x - b_dec is encoded, not x (SAELens: `apply_b_dec_to_input`)."""
-    input_bias: Float[Tensor, "d_in"] | None = None
-    """x - input_bias is encoded, where a format has such a bias besides b_dec."""
     normalisation: Normalisation = "none"
-    whitening: tuple[Float[Tensor, "d_in"], Float[Tensor, "d_in d_in"], Float[Tensor, "d_in d_in"]] | None = None
-    """Mean, whitening and unwhitening matrices of `covariance_whitening`, each applied from the right."""
+    restores: bool = True
+    """Whether the normalisation is undone on what is decoded; SAELens undoes it for autoencoders, not for transcoders."""
     format: str = ""
     """Name of the published format that it was read from."""
     trained_on: str = ""
     """The model that its files say it was trained on; empty where they do not say."""
+    log_firing_rates: Float[Tensor, "feature"] | None = None
+    """Base-10 logarithms of how often each feature fired in training, where its files say so, unverified."""
     facts: dict[str, str | int | float | bool] = field(default_factory=dict)
     """What else its files say, unverified: context size, training data, k, a library's id."""
 
@@ -145,20 +149,20 @@ class Dictionary:
     def write_scale(self, x: Float[Tensor, "*tokens d_in"]) -> Float[Tensor, "*tokens 1"]:
         """By what each token's decoder output is multiplied on its way back: 1 but for per-token normalisation.
 
-        An activation a of feature i at this token writes a * write_scale * W_dec[i] (whitened dictionaries: times the unwhitening matrix).
+        An activation a of feature i at this token writes a * write_scale * W_dec[i].
         """
         match self.normalisation:
-            case "constant_norm_rescale":
-                return x.norm(dim=-1, keepdim=True) / self.d_in**0.5
-            case "layer_norm":
+            case "constant_norm_rescale" if self.restores:
+                scale: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / self.d_in**0.5
+                return scale
+            case "layer_norm" if self.restores:
                 return x.std(dim=-1, keepdim=True)
             case _:
                 return torch.ones_like(x[..., :1])
 
     def directions(self, features: Int[Tensor, "chosen"] | None = None) -> Float[Tensor, "chosen d_out"]:
         """What a unit of each feature writes to the first site, before `write_scale`."""
-        rows = self.W_dec[:, 0] if features is None else self.W_dec[features, 0]
-        return rows @ self.whitening[2] if self.whitening is not None else rows
+        return self.W_dec[:, 0] if features is None else self.W_dec[features, 0]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Dictionary":
         """The same dictionary elsewhere, or in another precision."""
@@ -174,13 +178,10 @@ class Dictionary:
         match activation:
             case JumpRelu(threshold):
                 activation = JumpRelu(must(threshold))
-            case TopK(k, signed, rescaled):
-                activation = TopK(k, signed, moved(rescaled))
             case Gated(gate, scale, bias):
                 activation = Gated(must(gate), must(scale), must(bias))
-            case Relu():
+            case Relu() | TopK():
                 pass
-        whitening = None if self.whitening is None else (must(self.whitening[0]), must(self.whitening[1]), must(self.whitening[2]))
         return replace(
             self,
             W_enc=must(self.W_enc),
@@ -188,25 +189,19 @@ class Dictionary:
             W_dec=must(self.W_dec),
             b_dec=must(self.b_dec),
             W_skip=moved(self.W_skip),
-            input_bias=moved(self.input_bias),
+            log_firing_rates=moved(self.log_firing_rates),
             activation=activation,
-            whitening=whitening,
         )
 
     def _prepared(self, x: Float[Tensor, "*tokens d_in"]) -> Float[Tensor, "*tokens d_in"]:
         match self.normalisation:
             case "constant_norm_rescale":
-                x = x * (self.d_in**0.5 / x.norm(dim=-1, keepdim=True))
+                x = x * (self.d_in**0.5 / torch.linalg.vector_norm(x, dim=-1, keepdim=True))
             case "layer_norm":
                 centred = x - x.mean(dim=-1, keepdim=True)
                 x = centred / (centred.std(dim=-1, keepdim=True) + LAYER_NORM_EPSILON)
-            case "covariance_whitening":
-                assert self.whitening is not None
-                x = (x - self.whitening[0]) @ self.whitening[1]
             case "none":
                 pass
-        if self.input_bias is not None:
-            x = x - self.input_bias
         return x - self.b_dec if self.subtracts_b_dec else x
 
     def _act(self, pre: Float[Tensor, "*tokens chosen"], features: Int[Tensor, "chosen"] | None) -> Float[Tensor, "*tokens chosen"]:
@@ -223,13 +218,10 @@ class Dictionary:
 
     def _restored(self, y: Float[Tensor, "*tokens d_out"], x: Float[Tensor, "*tokens d_in"]) -> Float[Tensor, "*tokens d_out"]:
         match self.normalisation:
-            case "constant_norm_rescale":
+            case "constant_norm_rescale" if self.restores:
                 return y * self.write_scale(x)
-            case "layer_norm":
+            case "layer_norm" if self.restores:
                 return y * self.write_scale(x) + x.mean(dim=-1, keepdim=True)
-            case "covariance_whitening":
-                assert self.whitening is not None
-                return y @ self.whitening[2] + self.whitening[0]
             case _:
                 return y
 

@@ -1,0 +1,1 @@
+"""Published formats of sparse dictionaries, one reader each."""
