@@ -4,20 +4,18 @@ Raw files alone are read: the scores of all candidates, the place of the directi
 run holds are ignored, its answers are judged again; tensors are not read, as they are pickles.
 """
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetycase.errors import SourceError
 from safetycase.evidence.imports import ImportedTables
 from safetycase.evidence.judges import judge, judge_names
 from safetycase.evidence.kinds.refusal_direction.params import Ask
 from safetycase.evidence.tables import Row
+from safetycase.sources.json_files import JsonFiles, kind_of
 from safetycase.sources.prompts import NO_CATEGORY, item_id
 
 SCORES = "select_direction/direction_evaluations.json"
@@ -65,7 +63,7 @@ ABSENT: Mapping[str, str] = {
 
 def read(path: Path) -> ImportedTables:
     """The run in a folder (`pipeline/runs/<model>` of the original code); raises SourceError with one line."""
-    run = _Run(path)
+    run = JsonFiles(path, "the folder of a run")
     notes: list[str] = []
     candidates = _candidates(run)
     answers = _answers(run, notes)
@@ -109,65 +107,21 @@ class _Answer:
     text: str
 
 
-@dataclass
-class _Run:
-    """The folder of a run, and the digests of what was read of it."""
-
-    path: Path
-    files: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.path.is_dir():
-            found = "a file" if self.path.exists() else "nothing"
-            raise SourceError(f"{self.path}: found {found}, expected the folder of a run")
-
-    def load(self, name: str) -> Any:
-        """The JSON of a file, None where there is no such file."""
-        file = self.path / name
-        if not file.exists():
-            return None
-        try:
-            if file.stat().st_size > MAX_BYTES:
-                raise SourceError(f"{file}: found {file.stat().st_size} bytes, expected at most {MAX_BYTES}")
-            content = file.read_bytes()
-            loaded = json.loads(content)
-        except OSError as error:
-            raise SourceError(f"{file}: cannot be read: {error.strerror}") from error
-        except json.JSONDecodeError as error:
-            raise SourceError(f"{file}: line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from error
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{file}: no JSON that can be read: {' '.join(str(error).split())}") from error
-        self.files[name] = hashlib.sha256(content).hexdigest()
-        return loaded
-
-    def names(self, folder: str) -> list[str]:
-        """The JSON files of a folder inside the run, by name."""
-        return sorted(file.name for file in (self.path / folder).glob("*.json"))
-
-    def error(self, name: str, found: str) -> SourceError:
-        """One line about a file of the run."""
-        return SourceError(f"{self.path / name}: {' '.join(found.split())}")
-
-
-MAX_BYTES = 256 * 2**20
-"""Far above any file of the original code (under 1 MB)."""
-
-
-def _candidates(run: _Run) -> list[Row]:
+def _candidates(run: JsonFiles) -> list[Row]:
     entries = run.load(SCORES)
     if entries is None:
         return []
     rows: dict[tuple[int, int], Row] = {}
-    for number, entry in enumerate(_entries(run, SCORES, entries), start=1):
-        place = _integer(run, SCORES, number, entry, "position", -4096, -1), _integer(run, SCORES, number, entry, "layer", 0, 4095)
+    for number, entry in enumerate(run.entries(SCORES, entries), start=1):
+        place = run.integer(SCORES, number, entry, "position", -4096, -1), run.integer(SCORES, number, entry, "layer", 0, 4095)
         if place in rows:
             raise run.error(SCORES, f"entry {number}: position {place[0]}, layer {place[1]} occurs twice")
         rows[place] = {
             "position": place[0],
             "layer": place[1],
-            "refusal_score": _number(run, SCORES, number, entry, "refusal_score"),
-            "steering_score": _number(run, SCORES, number, entry, "steering_score"),
-            "kl": _number(run, SCORES, number, entry, "kl_div_score"),
+            "refusal_score": run.number(SCORES, number, entry, "refusal_score"),
+            "steering_score": run.number(SCORES, number, entry, "steering_score"),
+            "kl": run.number(SCORES, number, entry, "kl_div_score"),
         }
     positions, n_layers = sorted({position for position, _ in rows}), 1 + max(layer for _, layer in rows)
     for position in positions:
@@ -178,19 +132,19 @@ def _candidates(run: _Run) -> list[Row]:
     return [rows[place] for place in sorted(rows)]
 
 
-def _evaluated(run: _Run) -> dict[str, int] | None:
+def _evaluated(run: JsonFiles) -> dict[str, int] | None:
     place = run.load(PLACE)
     if place is None:
         return None
     if not isinstance(place, dict):
-        raise run.error(PLACE, f"found {_kind(place)}, expected an object with pos and layer")
+        raise run.error(PLACE, f"found {kind_of(place)}, expected an object with pos and layer")
     return {
-        "position": _integer(run, PLACE, None, place, "pos", -4096, -1),
-        "layer": _integer(run, PLACE, None, place, "layer", 0, 4095),
+        "position": run.integer(PLACE, None, place, "pos", -4096, -1),
+        "layer": run.integer(PLACE, None, place, "layer", 0, 4095),
     }
 
 
-def _answers(run: _Run, notes: list[str]) -> list[_Answer]:
+def _answers(run: JsonFiles, notes: list[str]) -> list[_Answer]:
     """The answers of every held-out data set; all arms of one set must hold the same prompts."""
     answers: list[_Answer] = []
     first: dict[str, tuple[str, list[str]]] = {}
@@ -214,12 +168,11 @@ def _answers(run: _Run, notes: list[str]) -> list[_Answer]:
 _ANSWERS = re.compile(r"(?P<dataset>.+)_(?P<edit>baseline|ablation|actadd)_(?P<stage>completions|evaluations)\.json")
 
 
-def _files_of_answers(run: _Run, notes: list[str]) -> dict[tuple[str, str], str]:
+def _files_of_answers(run: JsonFiles, notes: list[str]) -> dict[tuple[str, str], str]:
     """(data set, edit) to file; where answers lie both with and without verdicts, the file without."""
     found: dict[tuple[str, str], str] = {}
-    for file in run.names("completions"):
-        match = _ANSWERS.fullmatch(file)
-        name = f"completions/{file}"
+    for name in run.names("completions/*.json"):
+        match = _ANSWERS.fullmatch(name.removeprefix("completions/"))
         if match is None:
             notes.append(f"{name}: not a file of the original code, left out.")
         elif match["dataset"] in SEEN_BEFORE:
@@ -233,7 +186,7 @@ def _files_of_answers(run: _Run, notes: list[str]) -> dict[tuple[str, str], str]
     return found
 
 
-def _read_answers(run: _Run, name: str, dataset: str) -> Iterator[tuple[str, str, str, str, str]]:
+def _read_answers(run: JsonFiles, name: str, dataset: str) -> Iterator[tuple[str, str, str, str, str]]:
     """Item, family, category, prompt and answer; a prompt that occurs again is an item of its own in the same family."""
     loaded = run.load(name)
     if isinstance(loaded, dict):
@@ -241,28 +194,28 @@ def _read_answers(run: _Run, name: str, dataset: str) -> Iterator[tuple[str, str
             raise run.error(name, "found an object without 'completions', expected prompts with responses")
         loaded = loaded["completions"]
     times: dict[str, int] = {}
-    for number, entry in enumerate(_entries(run, name, loaded), start=1):
-        prompt, text = _text(run, name, number, entry, "prompt"), _text(run, name, number, entry, "response")
-        category = NO_CATEGORY if entry.get("category") is None else _text(run, name, number, entry, "category")
+    for number, entry in enumerate(run.entries(name, loaded), start=1):
+        prompt, text = run.text(name, number, entry, "prompt"), run.text(name, number, entry, "response")
+        category = NO_CATEGORY if entry.get("category") is None else run.text(name, number, entry, "category")
         family = item_id(dataset, prompt)
         times[family] = times.get(family, 0) + 1
         item = family if times[family] == 1 else item_id(f"{dataset}#{times[family]}", prompt)
         yield item, family, category, prompt, text
 
 
-def _losses(run: _Run) -> Iterator[Row]:
+def _losses(run: JsonFiles) -> Iterator[Row]:
     for word, arm in LOSS_ARMS.items():
         name = f"loss_evals/{word}_loss_eval.json"
         loaded = run.load(name)
         if loaded is None:
             continue
         if not isinstance(loaded, dict):
-            raise run.error(name, f"found {_kind(loaded)}, expected an object of texts")
+            raise run.error(name, f"found {kind_of(loaded)}, expected an object of texts")
         for text, entry in sorted(loaded.items()):
             if not isinstance(entry, dict):
-                raise run.error(name, f"{text}: found {_kind(entry)}, expected an object with ce_loss and n_tokens")
-            loss = _number(run, name, None, entry, "ce_loss")
-            tokens = _integer(run, name, None, entry, "n_tokens", 1, 2**53)
+                raise run.error(name, f"{text}: found {kind_of(entry)}, expected an object with ce_loss and n_tokens")
+            loss = run.number(name, None, entry, "ce_loss")
+            tokens = run.integer(name, None, entry, "n_tokens", 1, 2**53)
             if math.isfinite(loss):
                 yield {"arm": arm, "text": text, "cross_entropy": loss, "tokens": tokens}
 
@@ -329,61 +282,3 @@ def _by_population(answers: list[_Answer], of: Callable[[_Answer], str]) -> dict
     for each in answers:
         found.setdefault(each.population, set()).add(of(each))
     return {population: tuple(sorted(values)) for population, values in sorted(found.items())}
-
-
-def _entries(run: _Run, name: str, loaded: Any) -> Iterator[dict[str, Any]]:
-    """The objects of a list that must not be empty."""
-    if not isinstance(loaded, list) or not loaded:
-        found = "an empty list" if loaded == [] else _kind(loaded)
-        raise run.error(name, f"found {found}, expected a list of objects")
-    for number, entry in enumerate(loaded, start=1):
-        if not isinstance(entry, dict):
-            raise run.error(name, f"entry {number}: found {_kind(entry)}, expected an object")
-        yield entry
-
-
-def _value(run: _Run, name: str, number: int | None, entry: dict[str, Any], key: str) -> Any:
-    if key not in entry:
-        found = ", ".join(map(repr, sorted(entry))) or "nothing"
-        raise run.error(name, f"{_at(number)}no {key!r}, found {found}")
-    return entry[key]
-
-
-def _integer(run: _Run, name: str, number: int | None, entry: dict[str, Any], key: str, low: int, high: int) -> int:
-    value = _value(run, name, number, entry, key)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise run.error(name, f"{_at(number)}{key}: found {_shown(value)}, expected a whole number from {low} to {high}")
-    return value
-
-
-def _number(run: _Run, name: str, number: int | None, entry: dict[str, Any], key: str) -> float:
-    """A number, NaN and infinities included: the original code writes them where a candidate could not be scored."""
-    value = _value(run, name, number, entry, key)
-    if isinstance(value, float) or (type(value) is int and abs(value) < 2**53):
-        return float(value)
-    raise run.error(name, f"{_at(number)}{key}: found {_shown(value)}, expected a number")
-
-
-def _text(run: _Run, name: str, number: int, entry: dict[str, Any], key: str) -> str:
-    value = _value(run, name, number, entry, key)
-    if not isinstance(value, str):
-        raise run.error(name, f"entry {number}: {key}: found {_shown(value)}, expected text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise run.error(name, f"entry {number}: {key}: half a surrogate pair at character {error.start}") from error
-    return value
-
-
-def _at(number: int | None) -> str:
-    return "" if number is None else f"entry {number}: "
-
-
-def _shown(value: Any) -> str:
-    shown = json.dumps(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "a truth value", int: "a number", float: "a number"}
-    return kinds.get(type(value), "null")
