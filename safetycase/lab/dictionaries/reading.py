@@ -8,7 +8,7 @@ import torch
 
 from safetycase.errors import ModelError
 from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
-from safetycase.lab.dictionaries.formats import circuit_tracer, gemma_scope, gemma_scope_2, saelens
+from safetycase.lab.dictionaries.formats import circuit_tracer, dictionary_learning, gemma_scope, gemma_scope_2, saelens, sparsify
 from safetycase.lab.dictionaries.published import PublishedDictionary
 from safetycase.lab.dictionaries.site import Site
 from safetycase.sources.dictionary_files import DictionaryFiles, DictionaryFormat, dictionary_files
@@ -18,6 +18,8 @@ FORMATS: Mapping[DictionaryFormat, Callable[[DictionaryFiles], Sequence[Publishe
     "gemma-scope": gemma_scope.published,
     "gemma-scope-2": gemma_scope_2.published,
     "circuit-tracer": circuit_tracer.published,
+    "dictionary-learning": dictionary_learning.published,
+    "sparsify": sparsify.published,
 }
 
 
