@@ -51,7 +51,5 @@ def choose_dose(trials: Sequence[Trial], *, max_kl: float, max_incoherent: float
         least = min(trial.kl for known, trial in zip(finite, trials, strict=True) if known)
         return Dosing(None, f"every dose moves the rest of the output by more than {max_kl:g} nats (the least: {least:.3g})")
     fewest = min(trial.incoherent or 0.0 for kept, trial in zip(quiet, trials, strict=True) if kept)
-    return Dosing(
-        None,
-        f"every dose within {max_kl:g} nats off target makes more than {max_incoherent:.0%} of answers incoherent (the fewest: {fewest:.0%})",
-    )
+    within = f"every dose within {max_kl:g} nats off target"
+    return Dosing(None, f"{within} makes more than {max_incoherent:.0%} of answers incoherent (the fewest: {fewest:.0%})")
