@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from safetycase.errors import SourceError
 
@@ -114,7 +114,7 @@ class JsonFiles:
             raise SourceError(f"{file}: no JSON that can be read: {' '.join(str(error).split())}") from error
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """A number as JSON has it, and no truth value."""
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**53)
 
