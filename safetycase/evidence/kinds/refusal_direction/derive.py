@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.judges import judge, judge_names
 from safetycase.evidence.kinds.refusal_direction.collateral import collateral
 from safetycase.evidence.kinds.refusal_direction.diagnostics import diagnostics
 from safetycase.evidence.kinds.refusal_direction.effects import Effect, effects
-from safetycase.evidence.kinds.refusal_direction.estimates import Estimates
 from safetycase.evidence.kinds.refusal_direction.findings import Found, TokenCount
 from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks
 from safetycase.evidence.kinds.refusal_direction.labels import human_labels, labels_of

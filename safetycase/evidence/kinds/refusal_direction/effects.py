@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetycase.evidence import stats
-from safetycase.evidence.kinds.refusal_direction.estimates import Estimates, null_record
+from safetycase.evidence.estimates import Estimates, null_record
 from safetycase.evidence.kinds.refusal_direction.findings import NullSample
 from safetycase.evidence.kinds.refusal_direction.fragility import fragility_ks, why_no_more
 from safetycase.evidence.kinds.refusal_direction.observed import Observed

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.kinds.refusal_direction.effects import ASKED_OF, Condition, Effect, NullFamily
-from safetycase.evidence.kinds.refusal_direction.estimates import Estimates
 from safetycase.evidence.kinds.refusal_direction.observed import Observed
 from safetycase.evidence.kinds.refusal_direction.params import Candidate, Read
 from safetycase.evidence.kinds.refusal_direction.selecting import Selected

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetycase.evidence import stats
-from safetycase.evidence.kinds.refusal_direction.estimates import Estimates
+from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.kinds.refusal_direction.findings import CandidateScore
 from safetycase.evidence.kinds.refusal_direction.observed import Observed
 from safetycase.evidence.kinds.refusal_direction.params import Candidate, Read
