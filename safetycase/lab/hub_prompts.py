@@ -1,4 +1,4 @@
-"""Reads a prompt set from a data set on the Hugging Face hub, file by file, through the same readers as local files."""
+"""Fetches the files of a data set on the Hugging Face hub, and reads a prompt set from them through the same readers as local files."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -33,12 +33,16 @@ def read_hub_table(source: str) -> Table:
     Raises:
         SourceError: the source is misspelt, the hub or the data set cannot be reached, or no one file answers to the names.
     """
-    wanted = _parse(source)
-    paths = _select(source, _listed(source, wanted), wanted.names)
-    tables = [read_table(_fetched(source, wanted, path)) for path in paths]
+    tables = [read_table(path) for path in fetch_hub_files(source)]
     columns = dict.fromkeys(column for table in tables for column in table.columns)
     cells = (row.cells for table in tables for row in table.rows)
     return Table(source, tuple(columns), tuple(Row(number, row) for number, row in enumerate(cells, start=1)))
+
+
+def fetch_hub_files(source: str) -> tuple[Path, ...]:
+    """The files of that table on this machine, in the order of their shards; raises SourceError as `read_hub_table` does."""
+    wanted = _parse(source)
+    return tuple(_fetched(source, wanted, path) for path in _select(source, _listed(source, wanted), wanted.names))
 
 
 @dataclass(frozen=True, slots=True)

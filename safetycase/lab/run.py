@@ -11,28 +11,30 @@ from typing import Any
 import torch
 
 import safetycase
-from safetycase.errors import ModelError, PlanError, SafetycaseError
+from safetycase.errors import ModelError, PlanError, SafetycaseError, SourceError
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Circumstances, Observation, Question, Shard, TableRef
 from safetycase.evidence.store import Store, now
 from safetycase.evidence.tables import Table, TableSpec, decode_rows, decode_tensors, encode_rows, encode_tensors
 from safetycase.lab import analyses
+from safetycase.lab.given import Given
 from safetycase.lab.hub import snapshot
 from safetycase.lab.model import LoadedModel, load_model
 from safetycase.lab.model_judge import Classifier, is_classifier, load_classifier
 from safetycase.lab.observing import Absent, Inputs, Note, Progress, Rows, Tensors
-from safetycase.plan.loading import is_hub
+from safetycase.plan.places import is_hub
 from safetycase.plan.plan import Plan
 from safetycase.plan.questions import (
     Resolved,
     ResolvedModel,
     entry_digest,
-    prompt_digests,
+    input_digests,
     question,
     remember,
     resolve_local_model,
     resolve_prompts,
 )
+from safetycase.plan.reading import imported_answer
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy")
 """Whose versions can change an answer."""
@@ -95,28 +97,23 @@ RunEvent = StepStarted | StepProgress | StepFinished | StepAnswered | StepFailed
 
 
 def run(plan: Plan, store: Store, *, allow_remote_code: bool = False) -> Iterator[RunEvent]:
-    """Answer every step of the plan, each after those it needs; imported steps are left to `import`.
+    """Answer every step of the plan, each after those it needs; steps that an import answers are left to `import`.
 
-    A step that fails for a reason of its own (a model that cannot be read, an architecture that is not understood) is logged and reported;
+    A step that fails for a reason of its own (files that cannot be read, an architecture that is not understood) is logged and reported;
     steps that need it fail for that reason. Errors of the case directory end the run.
     """
     session = _Session(plan, store, allow_remote_code)
     session.note_plan()
-    failed: dict[str, str] = {}
     for step in plan.order:
         entry = plan.declared.steps[step]
         if entry.imported is not None:
-            yield StepLeft(step, entry.imported)
+            yield session.imported(step, entry.imported)
             continue
-        missing = [needed for needed in entry.needs if needed in failed]
+        missing = [needed for needed in entry.needs if needed not in session.answers]
         if missing:
-            failed[step] = f"it needs step {missing[0]!r}, which failed"
-            yield StepFailed(step, failed[step])
+            yield StepFailed(step, f"it needs step {missing[0]!r}, {session.why_missing(missing[0])}")
             continue
-        for event in session.answer(step):
-            if isinstance(event, StepFailed):
-                failed[step] = event.reason
-            yield event
+        yield from session.answer(step)
 
 
 @dataclass
@@ -129,6 +126,10 @@ class _Session:
     resolved: dict[str, ResolvedModel] = field(default_factory=dict)
     loaded: dict[str, LoadedModel | Classifier] = field(default_factory=dict)
     answers: dict[str, Observation] = field(default_factory=dict)
+    given: Given = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = Given(self.plan)
 
     def note_plan(self) -> None:
         """Keep a copy of every plan that is run, and when it was first seen."""
@@ -137,13 +138,27 @@ class _Session:
         if not (self.store.root / "plans" / f"{plan.digest}.yaml").exists():
             self.store.write_bytes(f"plans/{plan.digest}.yaml", plan.path.read_bytes())
             self.store.log("plans", "seen", plan_digest=plan.digest, declaration=plan.declaration)
-        remember(self.store, prompts={entry_digest(plan.declared.prompts[n]): resolve_prompts(s) for n, s in plan.prompt_sets.items()})
+        prompts = {entry_digest(plan.declared.prompts[name]): resolve_prompts(each) for name, each in plan.prompt_sets.items()}
+        remember(self.store, Resolved(prompts=prompts))
+
+    def imported(self, step: str, form: str) -> StepAnswered | StepLeft:
+        """What an import brought as the answer of a step, where one did."""
+        known = imported_answer(self.plan, step, self.store)
+        if known is None:
+            return StepLeft(step, form)
+        self.answers[step] = known
+        return StepAnswered(step, known)
+
+    def why_missing(self, step: str) -> str:
+        """The end of an error line of a step that needs one without an answer."""
+        form = self.plan.declared.steps[step].imported
+        return "which failed" if form is None else f"whose import is not in the case; `safetycase import {form} PATH --plan PLAN` brings it"
 
     def answer(self, step: str) -> Iterator[RunEvent]:
         """Find or make the answer to one step."""
         try:
             asked = self.question(step)
-        except ModelError as problem:
+        except (ModelError, SourceError) as problem:
             yield StepFailed(step, str(problem))
             return
         known = self.store.observation(asked.kind, asked.key)
@@ -158,9 +173,11 @@ class _Session:
         """The question of a step, with everything resolved and remembered in the case."""
         entry = self.plan.declared.steps[step]
         models = {role: self.resolve(model_id) for role, model_id in self.plan.roles(step).items()}
-        prompts = prompt_digests(self.plan, step, Resolved())
-        assert prompts is not None, f"prompt sets of step {step!r} are read before a run"
-        return question(self.plan, step, models, prompts, {needed: self.answers[needed].question.key for needed in entry.needs})
+        given = self.given.resolve(step)
+        remember(self.store, given)
+        inputs = input_digests(self.plan, step, given)
+        assert inputs is not None, f"prompt sets of step {step!r} are read before a run"
+        return question(self.plan, step, models, inputs, {needed: self.answers[needed].question.key for needed in entry.needs})
 
     def resolve(self, model_id: str) -> ResolvedModel:
         """Digest a model without loading it, fetching it first where it lies on a hub."""
@@ -177,7 +194,7 @@ class _Session:
                 f"{self.plan.located.where(('engagement', 'artefact', 'weights_sha256'))}: engagement.artefact.weights_sha256: "
                 f"found weights {resolved.weights_sha256}, expected the attested {attested}"
             )
-        remember(self.store, models={entry_digest(entry): resolved})
+        remember(self.store, Resolved(models={entry_digest(entry): resolved}))
         self.resolved[model_id] = resolved
         return resolved
 
@@ -204,7 +221,7 @@ class _Session:
                     yield StepProgress(step, event)
                 else:
                     recorder.take(event)
-        except ModelError as problem:
+        except (ModelError, SourceError) as problem:
             self.store.log(asked.key, "failed", reason=str(problem))
             yield StepFailed(step, str(problem))
             return
@@ -227,8 +244,13 @@ class _Session:
     def events(self, step: str, models: Mapping[str, LoadedModel | Classifier], recorder: "_Recorder") -> Iterator[Any]:
         """What the analysis of the step's kind yields."""
         entry = self.plan.declared.steps[step]
+        subject = models["subject"]
+        if not isinstance(subject, LoadedModel):
+            raise ModelError(f"models.{entry.model}: a sequence classifier, expected a language model as subject of step {step!r}")
         inputs = Inputs(
             prompts={population: self.plan.prompt_sets[set_id] for population, set_id in self.plan.populations(step).items()},
+            dictionaries=self.given.to_read(step, subject.device),
+            corpora=self.given.to_stream(step),
             upstream={needed: self.store.tables(self.answers[needed]) for needed in entry.needs},
             finished=recorder.recall,
         )

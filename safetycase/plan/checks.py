@@ -1,6 +1,9 @@
 """What a plan can get wrong although every key is right: claims on nothing, prompts too few, documents that do not exist."""
 
 from collections import Counter
+from collections.abc import Iterator
+
+from pydantic import JsonValue
 
 from safetycase.case.claims import Criterion
 from safetycase.case.wording import INSTEAD, forbidden
@@ -8,6 +11,41 @@ from safetycase.errors import PlanError, nearest
 from safetycase.evidence import imports, kinds
 from safetycase.plan.plan import Plan
 from safetycase.sources.prompts import SPLITS, PromptSet, normalise
+
+_IN_ALL_SPLITS = ("harmful", "harmless")
+_CLASSES = ("-present", "-absent")
+"""Populations that are looked at on some splits and confirmed on others."""
+
+
+def check_roles(plan: Plan) -> None:
+    """Every role of a step names a model, a dictionary or a corpus of the plan."""
+    for name, step in plan.declared.steps.items():
+        for role, model in plan.roles(name).items():
+            if model not in plan.declared.models:
+                at = ("steps", name, "model") if role == "subject" else ("steps", name, "params", f"{role}_model")
+                where = plan.located.where(at)
+                raise PlanError(f"{where}: {'.'.join(at)}: no model {model!r}; {nearest(model, plan.declared.models)}")
+        if step.imported is not None:
+            continue
+        for role, dictionary in plan.dictionary_roles(name).items():
+            if dictionary not in plan.declared.dictionaries:
+                found = nearest(dictionary, plan.declared.dictionaries)
+                raise PlanError(f"{_said(plan, name, dictionary)}: no dictionary {dictionary!r} (role {role}); {found}")
+        for role, corpus in plan.corpus_roles(name).items():
+            if corpus not in plan.declared.corpora:
+                found = nearest(corpus, plan.declared.corpora)
+                raise PlanError(f"{_said(plan, name, corpus)}: no corpus {corpus!r} (role {role}); {found}")
+
+
+def check_steps(plan: Plan) -> None:
+    """Every step that the params of another name is one that it needs, so that it is answered first and is part of the question."""
+    for name, step in plan.declared.steps.items():
+        for named in kinds.load(step.kind).steps(plan.asks[name]) if step.imported is None else ():
+            if named in step.needs:
+                continue
+            others = [each for each in plan.declared.steps if each != name]
+            found = f"add it: needs: [{', '.join((*step.needs, named))}]" if named in others else nearest(named, others)
+            raise PlanError(f"{_said(plan, name, named)}: step {named!r} is not among its `needs`; {found}")
 
 
 def check_prompts(plan: Plan) -> None:
@@ -22,8 +60,8 @@ def check_prompts(plan: Plan) -> None:
         sets = {}
         for population, set_id in plan.populations(name).items():
             if set_id not in plan.declared.prompts:
-                where = plan.located.where(("steps", name, "params", population))
-                raise PlanError(f"{where}: steps.{name}: no prompt set {set_id!r} for {population} prompts; {_nearest_set(plan, set_id)}")
+                found = nearest(set_id, plan.declared.prompts)
+                raise PlanError(f"{_said(plan, name, set_id)}: no prompt set {set_id!r} for {population} prompts; {found}")
             if set_id in plan.prompt_sets:
                 sets[population] = plan.prompt_sets[set_id]
         _check_sizes(plan, name, sets)
@@ -90,7 +128,6 @@ def estimate_names(plan: Plan, step: str) -> tuple[str, ...]:
     return kind.estimate_names(plan.asks[step], plan.reads[step], plan.categories(step))
 
 
-
 def _items_known(plan: Plan, step: str) -> bool:
     """Whether the categories that estimates are given by can be known before the run."""
     return plan.declared.steps[step].imported is None and all(s in plan.prompt_sets for s in plan.populations(step).values())
@@ -100,7 +137,7 @@ def _check_sizes(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
     for population, prompts in sets.items():
         at = ("prompts", prompts.id)
         counts = Counter(prompt.split for prompt in prompts.prompts)
-        needed = SPLITS if population in ("harmful", "harmless") else ()
+        needed = SPLITS if population in _IN_ALL_SPLITS or population.endswith(_CLASSES) else ()
         short = [f"{counts[split]} {split}" for split in needed if counts[split] < 2]
         if short or len(prompts.prompts) < 2:
             where = plan.located.where(at)
@@ -109,15 +146,29 @@ def _check_sizes(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
 
 
 def _check_overlap(plan: Plan, step: str, sets: dict[str, PromptSet]) -> None:
+    """Two populations may be one set, as where two contrasts share their prompts; two sets may not share a prompt."""
     seen: dict[str, str] = {}
     for population, prompts in sets.items():
         for prompt in prompts.prompts:
             first = seen.setdefault(normalise(prompt.text), population)
-            if first != population:
+            if sets[first].id != prompts.id:
                 where = plan.located.where(("prompts", prompts.id))
                 which = f"the prompt with item id {prompt.id[:12]}"
                 raise PlanError(f"{where}: prompts.{prompts.id}: {which} is also among the {first} prompts of step {step!r}")
 
 
-def _nearest_set(plan: Plan, set_id: str) -> str:
-    return nearest(set_id, plan.declared.prompts)
+def _said(plan: Plan, step: str, name: str) -> str:
+    """`file:line: key` of the step's param that names something, or of the step where a default names it."""
+    place = next(_places(plan.declared.steps[step].params, name), None)
+    at = ("steps", step) if place is None else ("steps", step, "params", *place)
+    return f"{plan.located.where(at)}: {'.'.join(map(str, at))}"
+
+
+def _places(value: JsonValue, name: str) -> Iterator[tuple[str | int, ...]]:
+    """Where in a param a text stands."""
+    if value == name:
+        yield ()
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        for place in _places(each, name):
+            yield (key, *place)

@@ -5,7 +5,7 @@ from typing import Any
 
 from safetycase.evidence import kinds
 from safetycase.evidence.store import Store
-from safetycase.plan.loading import is_hub, local_folder
+from safetycase.plan.places import is_hub, local_folder
 from safetycase.plan.plan import Plan
 from safetycase.plan.questions import ResolvedModel, read_config, recall
 from safetycase.plan.reading import find_answers, resolve_for_reading

@@ -9,12 +9,13 @@ from safetycase.case.declared import Declared
 from safetycase.errors import ModelError, PlanError, SafetycaseError, SourceError, nearest
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Record
-from safetycase.plan.checks import check_claims, check_dossiers, check_prompts, check_wording
+from safetycase.plan.checks import check_claims, check_dossiers, check_prompts, check_roles, check_steps, check_wording
+from safetycase.plan.places import dictionary_path, is_hub, local_folder
 from safetycase.plan.plan import Plan
 from safetycase.resources import Templates, bundled
+from safetycase.sources.corpora import Corpus, load_corpus
+from safetycase.sources.dictionary_files import dictionary_files
 from safetycase.sources.located_yaml import LocatedYaml, load_yaml, parse
-from safetycase.sources.model_files import model_files
-from safetycase.sources.organisms import organism
 from safetycase.sources.prompts import DEFAULT_FRACTIONS, Columns, HubReader, PromptSet, load_prompt_set
 
 
@@ -34,13 +35,15 @@ def load_plan(path: Path, *, hub: HubReader | None = None, reading: bool = False
         asks=asks,
         reads=reads,
         prompt_sets=_prompt_sets(declared, located, hub, reading),
+        corpora=_corpora(declared, located, reading),
         order=_order(declared, located),
         templates=templates or bundled(),
     )
-    for name in declared.steps:
-        _check_roles(plan, name)
+    check_roles(plan)
+    check_steps(plan)
     if not reading:
         _check_models(plan)
+        _check_dictionaries(plan)
     check_prompts(plan)
     check_claims(plan)
     check_dossiers(plan)
@@ -102,6 +105,21 @@ def _prompt_sets(declared: Declared, located: LocatedYaml, hub: HubReader | None
     return sets
 
 
+def _corpora(declared: Declared, located: LocatedYaml, reading: bool) -> dict[str, Corpus]:
+    corpora = {}
+    for name, entry in declared.corpora.items():
+        if entry.source.startswith("hub:"):
+            continue
+        try:
+            corpora[name] = load_corpus(
+                name, entry.source, base=located.path.parent, text=entry.text, licence=entry.licence, sensitivity=entry.sensitivity
+            )
+        except SourceError as problem:
+            if not reading:
+                raise _placed(problem, located, ("corpora", name, "source")) from problem
+    return corpora
+
+
 def _check_models(plan: Plan) -> None:
     for name, entry in plan.declared.models.items():
         at = ("models", name, "source")
@@ -119,28 +137,18 @@ def _check_models(plan: Plan) -> None:
             raise _placed(problem, plan.located, at) from problem
 
 
-def _check_roles(plan: Plan, name: str) -> None:
-    """Every role of a step names a model of the plan."""
-    for role, model in plan.roles(name).items():
-        if model not in plan.declared.models:
-            at = ("steps", name, "model") if role == "subject" else ("steps", name, "params", f"{role}_model")
-            where = plan.located.where(at)
-            raise PlanError(f"{where}: {'.'.join(at)}: no model {model!r}; {nearest(model, plan.declared.models)}")
-
-
-def local_folder(source: str, base: Path) -> Path:
-    """The folder of an organism or of a local model, checked to hold one; raises ModelError."""
-    if source.startswith("organism:"):
-        return organism(source.removeprefix("organism:")).folder
-    folder = base / Path(source).expanduser()
-    model_files(folder)
-    return folder
-
-
-def is_hub(source: str, base: Path) -> bool:
-    """Whether a source is `org/name` on a hub: one slash, no such folder here, and not written as a path."""
-    looks_local = source.startswith((".", "/", "~", "organism:")) or (base / source).exists()
-    return not looks_local and source.count("/") == 1
+def _check_dictionaries(plan: Plan) -> None:
+    """Every dictionary of the plan that is not on a hub is here, in a format that is known."""
+    for name, entry in plan.declared.dictionaries.items():
+        if is_hub(entry.source, plan.base):
+            if entry.revision is None:
+                where = plan.located.where(("dictionaries", name))
+                raise PlanError(f"{where}: dictionaries.{name}.revision: missing; a hub dictionary needs a commit, a tag, or main")
+            continue
+        try:
+            dictionary_files(dictionary_path(entry, plan.base), entry.format)
+        except ModelError as problem:
+            raise _placed(problem, plan.located, ("dictionaries", name, "source")) from problem
 
 
 def _placed(problem: SafetycaseError, located: LocatedYaml, at: tuple[str, ...]) -> PlanError:

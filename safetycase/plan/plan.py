@@ -9,6 +9,7 @@ from safetycase.case.declared import Declared
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Record, digest_of
 from safetycase.resources import Templates
+from safetycase.sources.corpora import Corpus
 from safetycase.sources.located_yaml import LocatedYaml
 from safetycase.sources.prompts import PromptSet
 
@@ -25,6 +26,8 @@ class Plan:
     reads: Mapping[str, Record]
     prompt_sets: Mapping[str, PromptSet]
     """Those that can be read without a hub."""
+    corpora: Mapping[str, Corpus]
+    """Those that are not on a hub."""
     order: tuple[str, ...]
     """Steps, each after those it needs."""
     templates: Templates
@@ -59,6 +62,14 @@ class Plan:
     def populations(self, step: str) -> dict[str, str]:
         """Population to prompt set id, of a step that asks the lab."""
         return dict(kinds.load(self.declared.steps[step].kind).prompt_sets(self.asks[step]))
+
+    def dictionary_roles(self, step: str) -> dict[str, str]:
+        """Role to dictionary id, of a step that asks the lab."""
+        return dict(kinds.load(self.declared.steps[step].kind).dictionaries(self.asks[step]))
+
+    def corpus_roles(self, step: str) -> dict[str, str]:
+        """Role to corpus id, of a step that asks the lab."""
+        return dict(kinds.load(self.declared.steps[step].kind).corpora(self.asks[step]))
 
     def categories(self, step: str) -> dict[str, tuple[str, ...]]:
         """Population to the categories of its prompts, as far as they are known before a run."""

@@ -7,13 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from safetycase.case.declared import ModelEntry, PromptEntry
+from safetycase.case.declared import CorpusEntry, DictionaryEntry, ModelEntry, PromptEntry
 from safetycase.errors import StoreError
 from safetycase.evidence import kinds
 from safetycase.evidence.record import Digest, Question, Record, digest_of
 from safetycase.evidence.store import Store
-from safetycase.plan.loading import local_folder
+from safetycase.plan.places import local_folder
 from safetycase.plan.plan import Plan
+from safetycase.sources.corpora import Corpus
+from safetycase.sources.dictionary_files import DictionaryFiles, circuit_tracer_weights, dictionary_digest, dictionary_files
 from safetycase.sources.digests import model_digest, weights_digest
 from safetycase.sources.model_facts import model_facts
 from safetycase.sources.model_files import model_files
@@ -46,11 +48,38 @@ class ResolvedPrompts(Record):
     families: int
 
 
+class ResolvedDictionary(Record):
+    """What a dictionary entry turned out to be."""
+
+    digest: Digest
+    """Of all files that decide what the dictionaries compute."""
+    format: str
+    dictionaries: int
+    """How many the files hold."""
+    files: int
+    bytes: int
+
+
+class ResolvedCorpus(Record):
+    """What a corpus entry turned out to be."""
+
+    digest: Digest
+    """Of the files as they lie there."""
+    format: str
+    """Their suffix."""
+    files: int
+    bytes: int
+    rows: int | None
+    """None where they would have to be counted."""
+
+
 class Resolved(Record):
     """What runs resolved, kept in the case so that reading needs neither hub nor files; keys are digests of plan entries."""
 
     models: dict[Digest, ResolvedModel] = {}
     prompts: dict[Digest, ResolvedPrompts] = {}
+    dictionaries: dict[Digest, ResolvedDictionary] = {}
+    corpora: dict[Digest, ResolvedCorpus] = {}
 
 
 RESOLVED = "resolved.json"
@@ -65,23 +94,33 @@ def recall(store: Store) -> Resolved:
         raise StoreError(f"{store.root / RESOLVED}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; damaged") from invalid
 
 
-def remember(store: Store, *, models: Mapping[str, ResolvedModel] = {}, prompts: Mapping[str, ResolvedPrompts] = {}) -> None:
+def remember(store: Store, found: Resolved) -> None:
     """Add to what is resolved in this case."""
     known = recall(store)
-    merged = Resolved(models={**known.models, **models}, prompts={**known.prompts, **prompts})
+    merged = merge(known, found)
     if merged != known:
         store.write_json(RESOLVED, merged.model_dump(mode="json"))
 
 
-def entry_digest(entry: ModelEntry | PromptEntry) -> str:
+def merge(known: Resolved, found: Resolved) -> Resolved:
+    """Both; of an entry that both have, what was found."""
+    return Resolved(
+        models={**known.models, **found.models},
+        prompts={**known.prompts, **found.prompts},
+        dictionaries={**known.dictionaries, **found.dictionaries},
+        corpora={**known.corpora, **found.corpora},
+    )
+
+
+def entry_digest(entry: ModelEntry | PromptEntry | DictionaryEntry | CorpusEntry) -> str:
     """Under which an entry of a plan is resolved."""
     return digest_of(entry.model_dump(mode="json"))
 
 
 def question(
-    plan: Plan, step: str, models: Mapping[str, ResolvedModel], prompts: Mapping[str, Digest], upstream: Mapping[str, Digest]
+    plan: Plan, step: str, models: Mapping[str, ResolvedModel], inputs: Mapping[str, Digest], upstream: Mapping[str, Digest]
 ) -> Question:
-    """The question that a step asks; `models` by role, `prompts` by population, `upstream` by step id."""
+    """The question that a step asks; `models` by role, `inputs` as `input_digests` names them, `upstream` by step id."""
     entry = plan.declared.steps[step]
     kind = kinds.load(entry.kind)
     return Question(
@@ -89,7 +128,7 @@ def question(
         observe_version=kind.OBSERVE_VERSION,
         ask=plan.asks[step].model_dump(mode="json"),
         models={role: model.digest for role, model in models.items()},
-        inputs={f"prompts.{p}": d for p, d in prompts.items()} | {f"step.{s}": d for s, d in upstream.items()},
+        inputs={**inputs, **{f"step.{needed}": key for needed, key in upstream.items()}},
         formats=_formats(plan, step),
         dtype={role: model.dtype for role, model in models.items()},
         device_class=models["subject"].device_class,
@@ -108,19 +147,66 @@ def _formats(plan: Plan, step: str) -> dict[str, Digest]:
     return formats
 
 
-def prompt_digests(plan: Plan, step: str, resolved: Resolved) -> dict[str, Digest] | None:
-    """Population to digest of the prompt set and its split; None where a hub's set has not been fetched yet."""
-    digests = {}
+def input_digests(plan: Plan, step: str, resolved: Resolved) -> dict[str, Digest] | None:
+    """`prompts.<population>`, `dictionary.<role>` and `corpus.<role>` to what decides each; None where one is not resolved yet."""
+    digests: dict[str, Digest | None] = {}
     for population, set_id in plan.populations(step).items():
-        entry = plan.declared.prompts[set_id]
-        if set_id in plan.prompt_sets:
-            content = plan.prompt_sets[set_id].digest
-        elif entry_digest(entry) in resolved.prompts:
-            content = resolved.prompts[entry_digest(entry)].digest
-        else:
-            return None
-        digests[population] = digest_of([set_id, content, entry.seed, entry.model_dump(mode="json")["fractions"]])
-    return digests
+        digests[f"prompts.{population}"] = _prompts_digest(plan, set_id, resolved)
+    for role, dictionary in plan.dictionary_roles(step).items():
+        digests[f"dictionary.{role}"] = _dictionary_digest(plan, dictionary, resolved)
+    for role, corpus in plan.corpus_roles(step).items():
+        digests[f"corpus.{role}"] = _corpus_digest(plan, corpus, resolved)
+    known = {name: digest for name, digest in digests.items() if digest is not None}
+    return known if len(known) == len(digests) else None
+
+
+def _prompts_digest(plan: Plan, set_id: str, resolved: Resolved) -> Digest | None:
+    """Of the prompt set and its split."""
+    entry = plan.declared.prompts[set_id]
+    if set_id in plan.prompt_sets:
+        content = plan.prompt_sets[set_id].digest
+    elif entry_digest(entry) in resolved.prompts:
+        content = resolved.prompts[entry_digest(entry)].digest
+    else:
+        return None
+    return digest_of([set_id, content, entry.seed, entry.model_dump(mode="json")["fractions"]])
+
+
+def _dictionary_digest(plan: Plan, name: str, resolved: Resolved) -> Digest | None:
+    """Of the files, which of the set is asked about, and the sites that the plan declares."""
+    entry = plan.declared.dictionaries[name]
+    known = resolved.dictionaries.get(entry_digest(entry))
+    return None if known is None else digest_of([known.digest, known.format, entry.layer, entry.reads, entry.writes])
+
+
+def _corpus_digest(plan: Plan, name: str, resolved: Resolved) -> Digest | None:
+    """Of its name, which ids of documents hold, its files and how they are read, and whether text may leave: that says where it is kept."""
+    entry = plan.declared.corpora[name]
+    known = resolved.corpora.get(entry_digest(entry))
+    return None if known is None else digest_of([name, known.digest, entry.text, entry.sensitivity])
+
+
+def resolve_dictionary(entry: DictionaryEntry, path: Path) -> ResolvedDictionary:
+    """Digest a dictionary that lies in a folder or file; raises ModelError."""
+    files = dictionary_files(path, entry.format)
+    return ResolvedDictionary(
+        digest=dictionary_digest(files),
+        format=files.format,
+        dictionaries=_count(files),
+        files=len(files.files),
+        bytes=sum(file.stat().st_size for file in files.files),
+    )
+
+
+def resolve_corpus(corpus: Corpus) -> ResolvedCorpus:
+    """A corpus in numbers; raises SourceError."""
+    return ResolvedCorpus(digest=corpus.digest, format=corpus.format, files=len(corpus.files), bytes=corpus.size, rows=corpus.rows)
+
+
+def _count(files: DictionaryFiles) -> int:
+    if files.format == "circuit-tracer":
+        return sum(len(circuit_tracer_weights(config)) for config in files.weights)
+    return len(files.weights)
 
 
 def resolve_prompts(prompts: PromptSet) -> ResolvedPrompts:

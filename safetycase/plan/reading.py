@@ -1,6 +1,7 @@
 """From a plan or a case directory to a judged case: finds each step's answer without weights, hub or torch."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import safetycase
@@ -8,19 +9,23 @@ from safetycase.case.attempts import answered_at
 from safetycase.case.judged import JudgedModel, PromptSetFacts
 from safetycase.case.judging import Asked, Judged, judge_case
 from safetycase.case.paperwork import load_paperwork
-from safetycase.errors import ModelError, PlanError
+from safetycase.errors import ModelError, PlanError, SourceError
 from safetycase.evidence.record import Observation
 from safetycase.evidence.store import Store
-from safetycase.plan.loading import is_hub, load_plan
+from safetycase.plan.loading import load_plan
+from safetycase.plan.places import dictionary_path, is_hub
 from safetycase.plan.plan import Plan
 from safetycase.plan.questions import (
     Resolved,
     ResolvedModel,
     entry_digest,
+    input_digests,
+    merge,
     named_model,
-    prompt_digests,
     question,
     recall,
+    resolve_corpus,
+    resolve_dictionary,
     resolve_local_model,
 )
 from safetycase.resources import Templates
@@ -56,6 +61,7 @@ def judge_plan(plan: Plan, store: Store) -> Judged:
 def find_answers(plan: Plan, store: Store, known: Resolved) -> dict[str, Asked]:
     """Every step with its question and, where it is answered, its observation; in the plan's order of steps."""
     answers: dict[str, Asked] = {}
+    known = merge(known, _files_here(plan))
     for step in plan.order:
         entry = plan.declared.steps[step]
         if entry.imported is not None:
@@ -63,6 +69,18 @@ def find_answers(plan: Plan, store: Store, known: Resolved) -> dict[str, Asked]:
         else:
             answers[step] = _asked(plan, step, store, known, answers)
     return answers
+
+
+def imported_answer(plan: Plan, step: str, store: Store) -> Observation | None:
+    """The newest import of the step's format and kind for the model that the plan names; None where none was made."""
+    entry = plan.declared.steps[step]
+    model = named_model(plan.declared.models[entry.model])
+    found: list[tuple[str, Observation]] = []
+    for observation in store.observations():
+        imported, asked = observation.imported, observation.question
+        if imported and imported.format == entry.imported and asked.kind == entry.kind and asked.models == {"subject": model.digest}:
+            found.append((answered_at(store, asked.key), observation))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def resolve_for_reading(plan: Plan, model_id: str, known: Resolved) -> ResolvedModel | None:
@@ -79,30 +97,38 @@ def resolve_for_reading(plan: Plan, model_id: str, known: Resolved) -> ResolvedM
         return remembered
 
 
+def _files_here(plan: Plan) -> Resolved:
+    """The dictionaries and corpora that steps ask about, as far as their files are on this machine."""
+    dictionaries, corpora = {}, {}
+    asking = [step for step, entry in plan.declared.steps.items() if entry.imported is None]
+    for name in {name for step in asking for name in plan.dictionary_roles(step).values()}:
+        entry = plan.declared.dictionaries[name]
+        if not is_hub(entry.source, plan.base):
+            with suppress(ModelError):
+                dictionaries[entry_digest(entry)] = resolve_dictionary(entry, dictionary_path(entry, plan.base))
+    for name in {name for step in asking for name in plan.corpus_roles(step).values()} & set(plan.corpora):
+        with suppress(SourceError):
+            corpora[entry_digest(plan.declared.corpora[name])] = resolve_corpus(plan.corpora[name])
+    return Resolved(dictionaries=dictionaries, corpora=corpora)
+
+
 def _asked(plan: Plan, step: str, store: Store, known: Resolved, answers: Mapping[str, Asked]) -> Asked:
     resolved = {role: resolve_for_reading(plan, model_id, known) for role, model_id in plan.roles(step).items()}
     models = {role: model for role, model in resolved.items() if model is not None}
-    prompts = prompt_digests(plan, step, known)
+    inputs = input_digests(plan, step, known)
     upstream = {needed: answers[needed].key for needed in plan.declared.steps[step].needs}
     keys = {needed: key for needed, key in upstream.items() if key is not None}
     shown = tuple(_judged_model(plan, plan.roles(step)[role], role, model) for role, model in models.items())
-    if len(models) < len(resolved) or prompts is None or len(keys) < len(upstream):
+    if len(models) < len(resolved) or inputs is None or len(keys) < len(upstream):
         return Asked(plan.reads[step], shown, None, None)
-    asked = question(plan, step, models, prompts, keys)
+    asked = question(plan, step, models, inputs, keys)
     return Asked(plan.reads[step], shown, store.observation(asked.kind, asked.key), asked.key)
 
 
 def _imported(plan: Plan, step: str, store: Store) -> Asked:
-    """The newest import of the step's format and kind for the model that the plan names."""
     entry = plan.declared.steps[step]
-    model = named_model(plan.declared.models[entry.model])
-    found: list[tuple[str, Observation]] = []
-    for observation in store.observations():
-        imported, asked = observation.imported, observation.question
-        if imported and imported.format == entry.imported and asked.kind == entry.kind and asked.models == {"subject": model.digest}:
-            found.append((answered_at(store, asked.key), observation))
-    newest = max(found, key=lambda each: each[0])[1] if found else None
-    shown = (_judged_model(plan, entry.model, "subject", model),)
+    newest = imported_answer(plan, step, store)
+    shown = (_judged_model(plan, entry.model, "subject", named_model(plan.declared.models[entry.model])),)
     return Asked(plan.reads[step], shown, newest, newest.question.key if newest else None)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -72,13 +71,16 @@ class Corpus:
     """Column that the plan names."""
     files: tuple[Path, ...]
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Of the files as they lie there, compressed or not: SHA-256 of the one file, or over the digests of several, in order.
 
-        The same rows in another format are another corpus.
+        The same rows in another format are another corpus. Raises SourceError where a file cannot be read.
         """
-        digests = [file_digest(file) for file in self.files]
+        try:
+            digests = [file_digest(file) for file in self.files]
+        except OSError as error:
+            raise SourceError(f"{error.filename}: cannot be read: {error.strerror}") from error
         return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
     @property
