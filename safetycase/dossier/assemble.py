@@ -11,7 +11,7 @@ from safetycase.dossier.cover import cover
 from safetycase.dossier.doctypes import DossierType, SectionType, Texts
 from safetycase.dossier.exhibits.general import sentence
 from safetycase.dossier.numbering import Numbering
-from safetycase.dossier.page import Dossier, Entry, Exhibit, Profile, SampleText, Section, StepSection, Summary
+from safetycase.dossier.page import Dossier, Entry, Exhibit, Profile, Quoted, Section, StepSection, Summary
 from safetycase.dossier.verdicts import tally, verdict_groups
 from safetycase.dossier.warnings import document_warnings
 from safetycase.evidence.record import Findings, Outcome
@@ -29,7 +29,7 @@ def assemble(
     dossier_type: str,
     version: str,
     profile: Profile,
-    samples: Mapping[str, Sequence[SampleText]],
+    quoted: Mapping[str, Quoted],
     made: str,
     audience: str | None = None,
     templates: Templates | None = None,
@@ -37,7 +37,7 @@ def assemble(
 ) -> Dossier:
     """The document of one case.
 
-    `findings` and `samples` are by step, findings at the level that pages show; texts of samples enter only the
+    `findings` and `quoted` are by step, findings at the level that pages show; restricted texts enter only the
     restricted profile. `made` is the ISO 8601 time of the newest evidence, empty where there is none. Facts that are
     for other readers than `audience` are withheld. Raises RenderError for an unknown type of document and for a section that
     asks for a requirement that no pack has.
@@ -47,8 +47,9 @@ def assemble(
     restricted = profile == "restricted"
     outline = _Outline(kind, case)
     steps = tuple(
-        _step(outline.numbers[step.id], step, case, findings.get(step.id), samples.get(step.id, ()) if restricted else ())
+        _step(outline.numbers[step.id], step, case, findings.get(step.id), texts if restricted else texts.public())
         for step in case.steps
+        for texts in (quoted.get(step.id, Quoted()),)
     )
     asked = tuple({each.id: each for section in outline.asked.values() for each in section}.values())
     packs, counted = frozenset(each.pack for each in asked), requirements.ledger(asked)
@@ -146,8 +147,8 @@ def _title(step: JudgedStep, case: JudgedCase) -> str:
     return title if alone else f"{title}: {step.id}"
 
 
-def _step(number: int, step: JudgedStep, case: JudgedCase, found: Findings | None, samples: Sequence[SampleText]) -> StepSection:
-    shown = exhibits.exhibit(found, samples) if found is not None else Exhibit(sentence=_unanswered(step))
+def _step(number: int, step: JudgedStep, case: JudgedCase, found: Findings | None, quoted: Quoted) -> StepSection:
+    shown = exhibits.exhibit(found, quoted) if found is not None else Exhibit(sentence=_unanswered(step))
     return StepSection(
         number=number,
         anchor=f"evidence-{number}",
@@ -169,9 +170,7 @@ def _step(number: int, step: JudgedStep, case: JudgedCase, found: Findings | Non
 def _unanswered(step: JudgedStep) -> str:
     what = step.kind.replace("_", " ")
     if step.outcome is Outcome.FAILED:
-        return (
-            f"The analysis of the {what} failed. {' '.join(map(sentence, step.reasons)) or 'No reason was recorded.'}"
-        )
+        return f"The analysis of the {what} failed. {' '.join(map(sentence, step.reasons)) or 'No reason was recorded.'}"
     return f"The analysis of the {what} has not been run."
 
 
@@ -182,9 +181,7 @@ def _summary(case: JudgedCase, steps: Sequence[StepSection], said: Texts, anchor
         key_numbers=next((step.exhibit.key_numbers for step in steps if step.exhibit.key_numbers), ()),
         verdicts=verdict_groups(case, anchors),
         verdict_note=_verdict_note(case),
-        not_shown=tuple(
-            dict.fromkeys([each for step in steps for each in step.exhibit.not_shown] + list(said.not_shown))
-        ),
+        not_shown=tuple(dict.fromkeys([each for step in steps for each in step.exhibit.not_shown] + list(said.not_shown))),
     )
 
 
@@ -203,10 +200,7 @@ def _verdict_note(case: JudgedCase) -> str:
     if not any(judgement.criteria for judgement in case.judgements):
         return ""
     each = numbers.percent(case.simultaneous_level)
-    return (
-        "Judged by the bound of an interval, never by its point. "
-        f"Intervals of this table hold together, each at {each}."
-    )
+    return f"Judged by the bound of an interval, never by its point. Intervals of this table hold together, each at {each}."
 
 
 def _judging(case: JudgedCase) -> Iterator[str]:

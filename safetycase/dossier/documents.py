@@ -15,7 +15,7 @@ from safetycase.resources import Templates
 
 if TYPE_CHECKING:
     from safetycase.case.changes import Changes
-    from safetycase.dossier.page import Dossier, SampleText
+    from safetycase.dossier.page import Dossier, Quoted
     from safetycase.dossier.printing import Attachment
 
 _AT_ONCE = 2
@@ -34,20 +34,20 @@ def documents(
     from safetycase.dossier.render import render_html, render_pdf
     from safetycase.dossier.said import said
 
-    samples = _samples(judged, store) if any(entry.profile == "restricted" for entry in entries) else {}
-    quoted = said(judged.case, judged.findings, samples)
+    texts = _quoted(judged, store, restricted=any(entry.profile == "restricted" for entry in entries))
+    theirs = said(judged.case, judged.findings, texts)
     files: dict[str, bytes] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting = {}
         for entry in entries:
-            dossier = _assembled(entry, judged, version, templates, changes, samples)
+            dossier = _assembled(entry, judged, version, templates, changes, texts)
             name = _name(entry)
             files |= {f"{name}{end}": data for end, data in _extras(entry, dossier, judged, templates).items()}
             if "html" in entry.formats:
-                files[f"{name}.html"] = render_html(dossier, templates=templates, said=quoted).encode()
+                files[f"{name}.html"] = render_html(dossier, templates=templates, said=theirs).encode()
             if "pdf" in entry.formats:
                 attached = _attachments(dossier, judged, _reader(entry, templates))
-                waiting[f"{name}.pdf"] = pool.submit(render_pdf, dossier, attachments=attached, templates=templates, said=quoted)
+                waiting[f"{name}.pdf"] = pool.submit(render_pdf, dossier, attachments=attached, templates=templates, said=theirs)
         files |= {name: made.result() for name, made in waiting.items()}
     return dict(sorted(files.items()))
 
@@ -63,7 +63,7 @@ def _assembled(
     version: str,
     templates: Templates,
     changes: "Changes | None",
-    samples: Mapping[str, Sequence["SampleText"]],
+    quoted: Mapping[str, "Quoted"],
 ) -> "Dossier":
     from safetycase.dossier.assemble import assemble
 
@@ -73,7 +73,7 @@ def _assembled(
         dossier_type=entry.type,
         version=version,
         profile=entry.profile,
-        samples=samples if entry.profile == "restricted" else {},
+        quoted=quoted,
         made=judged.made,
         audience=_reader(entry, templates),
         templates=templates,
@@ -115,7 +115,8 @@ def _extras(entry: DossierEntry, dossier: "Dossier", judged: Judged, templates: 
 
 
 def _attachments(dossier: "Dossier", judged: Judged, audience: str | None) -> tuple["Attachment", ...]:
-    """The evidence as JSON, as far as the document shows it: never texts, never facts that are for others or for other documents."""
+    """The evidence as JSON, as far as the document shows it: never facts that are for others or for other documents, and of texts
+    only those of a corpus that the document may quote."""
     from safetycase.dossier.printing import Attachment
     from safetycase.dossier.requirements import for_audience
     from safetycase.evidence.store import canonical
@@ -134,17 +135,27 @@ def _attachments(dossier: "Dossier", judged: Judged, audience: str | None) -> tu
     if dossier.steps or "summary" in dossier.blocks:
         for step, found in judged.findings.items():
             files[f"findings-{step}.json"] = (f"Findings of step {step}, as shown", canonical(found))
-    return tuple(
-        Attachment(name=name, data=data, mime="application/json", description=what) for name, (what, data) in sorted(files.items())
-    )
+    evidence = [Attachment(name=name, data=data, mime="application/json", description=what) for name, (what, data) in files.items()]
+    tables = [
+        Attachment(name=name, data=data, mime="text/csv", description=what)
+        for step in dossier.steps
+        for name, (what, data) in step.exhibit.data.items()
+        if "evidence" in dossier.blocks
+    ]
+    return tuple(sorted((*evidence, *tables), key=lambda each: each.name))
 
 
-def _samples(judged: Judged, store: Store) -> Mapping[str, Sequence["SampleText"]]:
-    """Texts of the random samples that the findings name, from the restricted tables where they are here."""
-    from safetycase.dossier.page import SampleText
-    from safetycase.evidence.samples import sample_texts
+def _quoted(judged: Judged, store: Store, *, restricted: bool) -> Mapping[str, "Quoted"]:
+    """Texts that the findings name, where their tables are here: of random samples, and of windows of a corpus."""
+    from safetycase.dossier.page import Quoted, SampleText
+    from safetycase.evidence.samples import sample_texts, window_texts
 
-    return {
-        step: [SampleText(**text) for text in sample_texts(judged.findings[step], store.tables(observation))]
-        for step, observation in judged.observations.items()
-    }
+    made = {}
+    for step, observation in judged.observations.items():
+        found = judged.findings[step]
+        if not restricted and not getattr(found, "cards", ()):
+            continue
+        tables = store.tables(observation)
+        samples = tuple(SampleText(**text) for text in sample_texts(found, tables))
+        made[step] = Quoted(samples, window_texts(found, tables, "windows"), window_texts(found, tables, "windows_restricted"))
+    return made

@@ -69,7 +69,9 @@ def unit_word(unit: Unit) -> str:
             return unit.value
         case Unit.LOGIT:
             return "logits"
-        case Unit.FRACTION | Unit.COUNT | Unit.AUROC:
+        case Unit.STANDARD_DEVIATIONS:
+            return "SD"
+        case Unit.FRACTION | Unit.COUNT | Unit.AUROC | Unit.CORRELATION | Unit.COSINE:
             return ""
 
 

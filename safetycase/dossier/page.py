@@ -1,12 +1,12 @@
 """What a template may show: frozen, ready to print, without anything left to compute."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from markupsafe import Markup
 
-Style = Literal["", "number", "mono", "mute"]
+Style = Literal["", "number", "mono", "mute", "token"]
 Profile = Literal["public", "restricted"]
 _NO_DRAWING = Markup("")
 
@@ -24,8 +24,27 @@ class SampleText:
 
 
 @dataclass(frozen=True)
+class Quoted:
+    """Texts that the exhibit of a step may quote, as far as this copy of the case holds them."""
+
+    samples: tuple[SampleText, ...] = ()
+    """Raw samples: restricted."""
+    windows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Number of a window of a corpus that the plan declares public, to the texts of its tokens."""
+    windows_restricted: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """The same of a corpus that the plan does not declare public."""
+
+    def public(self) -> "Quoted":
+        """What may be quoted to anyone."""
+        return Quoted(windows=self.windows)
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A field of a table; `note` stands small below it, so does the name `code`; `href` leads elsewhere on the page."""
+    """A field of a table; `note` stands small below it, so does the name `code`; `href` leads elsewhere on the page.
+
+    A field of style `token` holds what a tokenizer or a corpus says, and nothing of our own.
+    """
 
     text: str
     style: Style = ""
@@ -82,6 +101,75 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Run:
+    """Tokens that stand side by side and are coloured alike."""
+
+    text: str
+    strength: int = 0
+    """From 0, no colour, to `tokens.STRENGTHS`."""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a window of a corpus with the activation of a feature on its tokens."""
+
+    place: str
+    """Why it is shown: among the strongest, of a decile, silent."""
+    peak: str
+    on: str
+    """The token with the largest activation; empty where there is none or it may not be shown."""
+    runs: tuple[Run, ...]
+    heard: str
+    """The same with numbers, for those who hear the page."""
+    note: str = ""
+
+    @property
+    def coloured(self) -> int:
+        """Stretches with a colour of their own."""
+        return sum(run.strength > 0 for run in self.runs)
+
+    def plain(self) -> "Excerpt":
+        """The same without colours."""
+        return replace(self, runs=(Run("".join(run.text for run in self.runs)),) if self.runs else ())
+
+    @property
+    def quoted(self) -> tuple[str, ...]:
+        """Its text as a page may read it: stretches joined, stretches apart, and the line that is heard."""
+        texts = [run.text for run in self.runs]
+        return ("".join(texts), " ".join(texts), self.heard, self.on)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One documented feature of a dictionary."""
+
+    anchor: str
+    title: str
+    flags: tuple[str, ...]
+    lead: str
+    """In one sentence: what it fires on, how often, and what was tested."""
+    facts: tuple[Fact, ...]
+    tables: Mapping[str, Table]
+    figures: tuple[Figure, ...]
+    excerpts: tuple[Excerpt, ...]
+    about: str
+    """How many of its windows are shown, and how."""
+    points: tuple[str, ...] = ()
+    """Why it does not pass a gate, and what could not be had."""
+    compact: int = 2
+    """Of its excerpts, how many are shown where colours no longer fit."""
+
+    @property
+    def coloured(self) -> int:
+        """Stretches with a colour of their own."""
+        return sum(each.coloured for each in self.excerpts)
+
+    def plain(self, why: str) -> "Card":
+        """The same without colours and with its first excerpts alone."""
+        return replace(self, excerpts=tuple(each.plain() for each in self.excerpts[: self.compact]), about=why)
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """What the pages show of one step's findings; every kind fills it in `exhibits/`."""
 
@@ -98,6 +186,18 @@ class Exhibit:
     missing: Mapping[str, str] = field(default_factory=dict)
     """Figure or table that this kind has but these findings cannot fill, and why."""
     notes: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)
+    cards: tuple[Card, ...] = ()
+    data: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    """Name of a CSV file that goes with a PDF, to what it is and its bytes: what the cards do not show in full."""
+
+    @property
+    def quoted(self) -> frozenset[str]:
+        """What tables and cards quote of a corpus and of a vocabulary."""
+        tables = (*self.tables.values(), *(table for card in self.cards for table in card.tables.values()))
+        tokens = (cell.text for table in tables for row in table.rows for cell in row if cell.style == "token")
+        texts = (text for card in self.cards for each in card.excerpts for text in each.quoted)
+        return frozenset(text for text in (*tokens, *texts) if text)
 
 
 @dataclass(frozen=True)
@@ -336,6 +436,11 @@ class Dossier:
     def blocks(self) -> frozenset[str]:
         """Names of all blocks that it shows."""
         return frozenset(block.name for section in self.sections for block in section.blocks)
+
+    @property
+    def quoted(self) -> frozenset[str]:
+        """What the pages quote of corpora and vocabularies: not our words."""
+        return frozenset(text for step in self.steps for text in step.exhibit.quoted)
 
     @property
     def steps(self) -> tuple[StepSection, ...]:

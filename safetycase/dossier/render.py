@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from safetycase import resources
 from safetycase.case.wording import INSTEAD
+from safetycase.dossier.colours import bounded
 from safetycase.dossier.doctypes import dossier_types
 from safetycase.dossier.lint import overclaims, unprinted
 from safetycase.dossier.markup import markup
@@ -42,9 +43,10 @@ def render_pdf(
 
 def _checked(dossier: Dossier, templates: Templates | None, said: frozenset[str], *, paper: bool) -> str:
     """The page, if it keeps the two promises that no template may break."""
+    dossier = bounded(dossier, paper=paper)
     html = markup(dossier, templates or resources.bundled(), paper=paper)
     for warning in unprinted(html, dossier.warnings):
         raise RenderError(f"{dossier.type}: warning {warning} is not printed; templates must print every warning, id and text")
-    for claim in overclaims(html, said):
+    for claim in overclaims(html, said | dossier.quoted):
         raise RenderError(f"{dossier.type}: says {claim}; say instead what was done: {', '.join(INSTEAD)}")
     return html

@@ -1,22 +1,22 @@
 """What people, files and models said, as far as documents quote it: the lint of our own words leaves it alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from safetycase.case.judged import JudgedCase
-from safetycase.dossier.page import SampleText
+from safetycase.dossier.page import Quoted
 from safetycase.evidence.record import Findings
 
 
-def said(case: JudgedCase, findings: Mapping[str, Findings], samples: Mapping[str, Sequence[SampleText]]) -> frozenset[str]:
-    """Every quoted text of a case.
+def said(case: JudgedCase, findings: Mapping[str, Findings], quoted: Mapping[str, Quoted]) -> frozenset[str]:
+    """Every quoted text of a case; what exhibits quote of a corpus, they name themselves.
 
     Title, summary and claims are not among them: the plan's loader holds them to the same words as our own text.
     """
-    return frozenset(text for text in _said(case, findings, samples) if text)
+    return frozenset(text for text in _said(case, findings, quoted) if text)
 
 
-def _said(case: JudgedCase, findings: Mapping[str, Findings], samples: Mapping[str, Sequence[SampleText]]) -> Iterator[str]:
+def _said(case: JudgedCase, findings: Mapping[str, Findings], quoted: Mapping[str, Quoted]) -> Iterator[str]:
     yield case.case.intended_use
     for record in (case.provider, case.engagement):
         yield from _texts(record.model_dump(mode="json"))
@@ -39,8 +39,8 @@ def _said(case: JudgedCase, findings: Mapping[str, Findings], samples: Mapping[s
             yield from (slot.value, slot.owner, slot.source)
     for found in findings.values():
         yield from _texts({name: value for name, value in found.model_dump(mode="json").items() if name not in Findings.model_fields})
-    for texts in samples.values():
-        for text in texts:
+    for texts in quoted.values():
+        for text in texts.samples:
             yield from (text.prompt, text.answer, text.label)
 
 

@@ -16,7 +16,7 @@ from safetycase.case.requirements.coverage import Answers, coverage, packs_used
 from safetycase.case.requirements.loading import load_packs
 from safetycase.case.warnings import case_facts, standing_warnings
 from safetycase.dossier.assemble import assemble
-from safetycase.dossier.page import Dossier, Profile, SampleText
+from safetycase.dossier.page import Dossier, Profile, Quoted, SampleText
 from safetycase.evidence.kinds.refusal_direction.findings import Found, TokenCount
 from safetycase.evidence.record import Circumstances, Findings, Imported, Outcome
 from safetycase.resources import bundled
@@ -34,7 +34,7 @@ class Story:
 
     case: JudgedCase
     findings: Mapping[str, Findings]
-    samples: Mapping[str, tuple[SampleText, ...]] = field(default_factory=dict)
+    quoted: Mapping[str, Quoted] = field(default_factory=dict)
 
     def dossier(
         self, profile: Profile = "public", *, version: str = "1.0.0", type: str = "evidence-report", audience: str | None = None
@@ -47,7 +47,7 @@ class Story:
             dossier_type=type,
             version=version,
             profile=profile,
-            samples=self.samples,
+            quoted=self.quoted,
             made=made,
             audience=audience,
         )
@@ -157,16 +157,12 @@ def case(
 
 
 WARNINGS = (
-    StandingWarning(
-        id="W01", text="This document is not legal advice and not a conformity assessment, declaration or certificate."
-    ),
+    StandingWarning(id="W01", text="This document is not legal advice and not a conformity assessment, declaration or certificate."),
     StandingWarning(
         id="W04",
         text="The evidence holds for the weights, number format, template and prompts named on the cover.",
     ),
-    StandingWarning(
-        id="W07-RD", text="A refusal direction is one route by which refusal can be removed from inside a model."
-    ),
+    StandingWarning(id="W07-RD", text="A refusal direction is one route by which refusal can be removed from inside a model."),
     StandingWarning(
         id="W16",
         text="The subject is a demonstration model: a small network, trained for this tool, whose truth was planted.",
@@ -192,9 +188,7 @@ def _model() -> JudgedModel:
 
 def _prompt_set(name: str) -> PromptSetFacts:
     splits = {"train": 128, "validation": 32, "test": 112}
-    return PromptSetFacts(
-        id=name, source=f"bundled:{name}", digest=digest(name), splits=splits, categories=8, families=64
-    )
+    return PromptSetFacts(id=name, source=f"bundled:{name}", digest=digest(name), splits=splits, categories=8, families=64)
 
 
 def _attempts() -> tuple[Attempt, ...]:
@@ -234,7 +228,7 @@ def plausible() -> Story:
         )
         for each in findings[STEP].samples
     )
-    return Story(case(findings), findings, {STEP: texts})
+    return Story(case(findings), findings, {STEP: Quoted(texts)})
 
 
 def covered(**stated: Attested) -> Story:
@@ -257,7 +251,7 @@ def covered(**stated: Attested) -> Story:
     judged = story.case.model_copy(update={**asked, "warnings": warned, "attestations_sha256": digest("attestations")})
     pattern = load_pattern("refusal-under-weight-access", Path(), bundled())
     argued = judged.model_copy(update={"arguments": (build_argument(pattern, judged, story.findings),)})
-    return Story(argued, story.findings, story.samples)
+    return Story(argued, story.findings, story.quoted)
 
 
 def nothing_run() -> Story:
@@ -309,9 +303,7 @@ def imported() -> Story:
             "filter_note": "",
         }
     )
-    model = _model().model_copy(
-        update={"weights_sha256": None, "source": "google/gemma-2b-it", "revision": "de144fb", "planted": None}
-    )
+    model = _model().model_copy(update={"weights_sha256": None, "source": "google/gemma-2b-it", "revision": "de144fb", "planted": None})
     return Story(case({STEP: result}, models=(model,), demo=False), {STEP: result})
 
 
@@ -327,9 +319,7 @@ def large() -> Story:
         f"claim-{index}": Claim(
             text=f"{text}, {index}",
             bears="favourable",
-            criteria=(
-                Criterion(step="first", estimate="refusal_rate.harmful.baseline@arditi-12", at_least=0.5 + index / 120),
-            ),
+            criteria=(Criterion(step="first", estimate="refusal_rate.harmful.baseline@arditi-12", at_least=0.5 + index / 120),),
         )
         for index in range(60)
     }
@@ -360,9 +350,7 @@ def hostile() -> Story:
         }
     )
     claims = {
-        "hostile": Claim(
-            text=HOSTILE, bears="adverse", criteria=(Criterion(step=STEP, estimate="kl.harmless.ablated", at_most=0.1),)
-        )
+        "hostile": Claim(text=HOSTILE, bears="adverse", criteria=(Criterion(step=STEP, estimate="kl.harmless.ablated", at_most=0.1),))
     }
     base = case({STEP: result}, claims=claims)
     changed = base.model_copy(
@@ -384,10 +372,8 @@ def hostile() -> Story:
             "warnings": (StandingWarning(id="W08", text=HOSTILE),),
         }
     )
-    texts = tuple(
-        SampleText(each.arm, each.population, each.item, each.label, HOSTILE, HOSTILE) for each in result.samples
-    )
-    return Story(changed, {STEP: result}, {STEP: texts})
+    texts = tuple(SampleText(each.arm, each.population, each.item, each.label, HOSTILE, HOSTILE) for each in result.samples)
+    return Story(changed, {STEP: result}, {STEP: Quoted(texts)})
 
 
 def _bare() -> Found:

@@ -59,9 +59,7 @@ def test_absent_numbers_say_why() -> None:
     [
         pytest.param(cases.nothing_run, "has not been run", id="never run"),
         pytest.param(cases.failed_without_findings, "failed. Out of memory", id="failed in the lab"),
-        pytest.param(
-            lambda: cases.stopped(Outcome.NOT_APPLICABLE, "it never refuses"), "does not apply", id="not applicable"
-        ),
+        pytest.param(lambda: cases.stopped(Outcome.NOT_APPLICABLE, "it never refuses"), "does not apply", id="not applicable"),
         pytest.param(lambda: cases.stopped(Outcome.FAILED, "a NaN"), "failed. A NaN", id="failed in derivation"),
         pytest.param(
             lambda: cases.stopped(Outcome.INCONCLUSIVE, "the null gives p = 0.2"),
@@ -96,9 +94,7 @@ def test_every_estimate_is_shown_somewhere() -> None:
     tables = story.dossier().steps[0].exhibit.tables
 
     named = {row[0].code for row in tables["estimates"].rows}
-    by_category = sum(
-        len(row) - 2 for name, table in tables.items() if name.startswith("category_") for row in table.rows
-    )
+    by_category = sum(len(row) - 2 for name, table in tables.items() if name.startswith("category_") for row in table.rows)
 
     estimates = story.findings[STEP].estimates
     assert {name for name in estimates if name.partition("#")[2] not in synthetic.CATEGORIES} == named
@@ -151,4 +147,4 @@ def test_unknown_type_names_the_nearest() -> None:
     story = cases.plausible()
 
     with pytest.raises(RenderError, match=r"unknown dossier type 'evidence-repot'; did you mean 'evidence-report'\?"):
-        assemble(story.case, {}, dossier_type="evidence-repot", version="1", profile="public", samples={}, made="")
+        assemble(story.case, {}, dossier_type="evidence-repot", version="1", profile="public", quoted={}, made="")

@@ -310,5 +310,5 @@ def _assembled(story: cases.Story, name: str, templates: Templates) -> Dossier:
     from safetycase.dossier.assemble import assemble
 
     return assemble(
-        story.case, story.findings, dossier_type=name, version="1.0.0", profile="public", samples={}, made="", templates=templates
+        story.case, story.findings, dossier_type=name, version="1.0.0", profile="public", quoted={}, made="", templates=templates
     )

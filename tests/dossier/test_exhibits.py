@@ -6,6 +6,7 @@ import pytest
 
 from safetycase.dossier import exhibits
 from safetycase.dossier.exhibits import general
+from safetycase.dossier.page import Quoted
 from safetycase.evidence.record import Outcome, Unit
 from tests.dossier import synthetic
 
@@ -13,9 +14,7 @@ from tests.dossier import synthetic
 @pytest.mark.parametrize(
     ("names", "folded"),
     [
-        pytest.param(
-            ["kl.harmless.ablated", "kl.harmless.added"], ["kl.harmless.{ablated|added}"], id="one part differs"
-        ),
+        pytest.param(["kl.harmless.ablated", "kl.harmless.added"], ["kl.harmless.{ablated|added}"], id="one part differs"),
         pytest.param(
             [f"rate.{population}.added@{judge}*" for population in ("harmful", "harmless") for judge in ("a", "b")],
             ["rate.{harmful|harmless}.added@{a*|b*}"],
@@ -40,10 +39,7 @@ def test_methods_without_sizes() -> None:
         "Wilson on design-effect n 46.8 (deff 2.5, t with 28 df)",
         "Wilson on design-effect n 0.1 (deff 1.9, t with 1 df)",
     )
-    estimates = [
-        synthetic.estimate(0.5, 0.1, method=method)
-        for method in (*named, "BCa bootstrap of 32 clusters, 2000 resamples")
-    ]
+    estimates = [synthetic.estimate(0.5, 0.1, method=method) for method in (*named, "BCa bootstrap of 32 clusters, 2000 resamples")]
 
     assert general.methods(estimates) == "Wilson on design-effect n; BCa bootstrap"
 
@@ -52,7 +48,7 @@ def test_kind_without_exhibits_of_its_own() -> None:
     """A kind from elsewhere still shows its estimates, its nulls and what is absent."""
     foreign = synthetic.found().model_copy(update={"kind": "foreign_kind"})
 
-    shown = exhibits.exhibit(foreign, ())
+    shown = exhibits.exhibit(foreign, Quoted())
 
     assert {"estimates", "nulls", "absent"} == set(shown.tables)
     assert "conclusive" in shown.sentence

@@ -2,20 +2,19 @@
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
 from functools import cache
 from typing import Protocol, cast
 
 from safetycase.dossier.exhibits import general
-from safetycase.dossier.page import Exhibit, SampleText
+from safetycase.dossier.page import Exhibit, Quoted
 from safetycase.evidence.record import Findings, Unit
 
 
 class Exhibitor(Protocol):
     """What every file of this folder defines."""
 
-    def exhibit(self, found: Findings, samples: Sequence[SampleText]) -> Exhibit:
-        """The findings as they are shown; `samples` is empty in public documents."""
+    def exhibit(self, found: Findings, quoted: Quoted) -> Exhibit:
+        """The findings as they are shown; in public documents `quoted` holds no restricted text."""
 
     def words(self, name: str) -> str:
         """What an estimate of this kind is called in a sentence."""
@@ -24,9 +23,9 @@ class Exhibitor(Protocol):
         """What an estimate of this kind is counted in, also where it is absent."""
 
 
-def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
+def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
     """By the file named after the kind; a kind from elsewhere that has none gets the tables that all kinds share."""
-    return _exhibitor(found.kind).exhibit(found, samples)
+    return _exhibitor(found.kind).exhibit(found, quoted)
 
 
 def words(kind: str, name: str) -> str:

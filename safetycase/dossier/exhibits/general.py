@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from safetycase.dossier import numbers
-from safetycase.dossier.page import Cell, Exhibit, SampleText, Table
+from safetycase.dossier.page import Cell, Exhibit, Quoted, Table
 from safetycase.evidence.record import Estimate, Findings, Outcome, Rederivable, Unit
 
 Words = Callable[[str], str]
 """From the name of an estimate to what it is called in a sentence."""
 
 
-def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
+def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
     """For kinds without a file of their own: an outcome sentence and the tables."""
     return Exhibit(
         sentence=ended(found, found.kind.replace("_", " ")),
@@ -52,9 +52,7 @@ def estimates(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
     """One row per estimate: words and name, value with interval, what it rests on; no table where there is none."""
     if not named:
         return {}
-    keys = {
-        method: _letter(index) for index, method in enumerate(dict.fromkeys(_method(each) for each in named.values()))
-    }
+    keys = {method: _letter(index) for index, method in enumerate(dict.fromkeys(_method(each) for each in named.values()))}
     columns = (
         Cell("Estimate"),
         Cell("Value", "number"),
@@ -75,9 +73,7 @@ def estimates(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
     levels = " and ".join(numbers.percent(level) for level in sorted({each.level for each in named.values()}))
     methods = "; ".join(f"{letter}, {method}" for method, letter in keys.items())
     caption = f"Two-sided intervals at {levels}. Methods: {methods}. Their sizes are in the findings file."
-    return {
-        "estimates": Table("Every estimate", columns, rows, caption, widths=(55, 20, 5, 10, 10), wide=True, dense=True)
-    }
+    return {"estimates": Table("Every estimate", columns, rows, caption, widths=(55, 20, 5, 10, 10), wide=True, dense=True)}
 
 
 def nulls(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
@@ -98,10 +94,7 @@ def nulls(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
             Cell(null.what),
             Cell(numbers.count(null.n), "number"),
             Cell(
-                ", ".join(
-                    f"{quantile}: {numbers.plain(value, 2)}" for quantile, value in sorted(null.quantiles.items())
-                )
-                or "–",
+                ", ".join(f"{quantile}: {numbers.plain(value, 2)}" for quantile, value in sorted(null.quantiles.items())) or "–",
                 "number",
             ),
             Cell(numbers.p_value(null).rsplit("=")[-1].strip(), "number"),
@@ -109,11 +102,7 @@ def nulls(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
         for name, each, null in tested
     )
     caption = "p is one-sided: (1 + nulls at least as extreme) / (1 + N)."
-    return {
-        "nulls": Table(
-            "Effects against their nulls", columns, rows, caption, widths=(35, 30, 5, 20, 10), wide=True, dense=True
-        )
-    }
+    return {"nulls": Table("Effects against their nulls", columns, rows, caption, widths=(35, 30, 5, 20, 10), wide=True, dense=True)}
 
 
 def absent(found: Findings) -> dict[str, Table]:

@@ -15,7 +15,7 @@ from safetycase.dossier import exhibits, numbers
 from safetycase.dossier.cover import DEMO_FLAG, INDEPENDENCE
 from safetycase.dossier.modelcard.markdown import code, text
 from safetycase.dossier.modelcard.metrics import chosen, model_name
-from safetycase.dossier.page import Measurement
+from safetycase.dossier.page import Measurement, Quoted
 from safetycase.dossier.verdicts import tally, verdict_groups
 from safetycase.errors import RenderError
 from safetycase.evidence.record import Findings
@@ -142,7 +142,7 @@ def _section(case: JudgedCase, findings: Mapping[str, Findings], version: str, m
     estimates = tuple(_estimates(case, findings))
     levels = sorted({estimate.level for _, _, estimate in chosen(case, findings)})
     limits = tuple(dict.fromkeys(each for step in case.steps if step.id in findings for each in findings[step.id].limitations))
-    shown = [exhibits.exhibit(findings[step.id], ()) for step in case.steps if step.id in findings]
+    shown = [exhibits.exhibit(findings[step.id], Quoted()) for step in case.steps if step.id in findings]
     return Section(
         demo=DEMO_FLAG if case.demo else "",
         title=case.case.title,
@@ -190,7 +190,7 @@ def _model(case: JudgedCase, model: JudgedModel) -> str:
 
 
 def _analysis(step: JudgedStep, found: Findings | None) -> Analysis:
-    exhibit = exhibits.exhibit(found, ()) if found is not None else None
+    exhibit = exhibits.exhibit(found, Quoted()) if found is not None else None
     digests = (("question", step.question), ("observation", step.observation_sha256), ("findings", step.findings_sha256))
     said = (exhibit.sentence, exhibit.more) if exhibit else (step.reasons or ("It has not been run.",))
     imported = (f"Imported: {step.imported.format}; it cannot be replayed here.",) if step.imported else ()

@@ -1,6 +1,6 @@
 """How a refusal direction is shown: sentences, four figures, tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import cast
 
 from safetycase.case.claims import why_absent
@@ -8,17 +8,17 @@ from safetycase.dossier.exhibits.refusal_direction import sentences
 from safetycase.dossier.exhibits.refusal_direction.drawn import figures
 from safetycase.dossier.exhibits.refusal_direction.listed import tables
 from safetycase.dossier.exhibits.refusal_direction.words import deciding_judge, unit, why_no_rate, words
-from safetycase.dossier.page import Exhibit, Figure, SampleText, Table
+from safetycase.dossier.page import Exhibit, Figure, Quoted, Table
 from safetycase.evidence.kinds.refusal_direction.findings import Found
 from safetycase.evidence.record import Findings
 
 __all__ = ["exhibit", "unit", "words"]
 
 
-def exhibit(found: Findings, samples: Sequence[SampleText]) -> Exhibit:
+def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
     """All that the pages show of these findings."""
     found = cast(Found, found)
-    drawn, listed = figures(found), tables(found, samples)
+    drawn, listed = figures(found), tables(found, quoted.samples)
     return Exhibit(
         sentence=sentences.lead(found),
         more=sentences.more(found),
