@@ -29,6 +29,9 @@ class Unit(StrEnum):
     LOGIT = "logit"
     COUNT = "count"
     AUROC = "AUROC"
+    COSINE = "cosine"
+    CORRELATION = "correlation"
+    STANDARD_DEVIATIONS = "standard deviations"
 
 
 class Rederivable(StrEnum):

@@ -89,7 +89,7 @@ def corrected_rate(
         )
     value = float(np.clip((observed.value + specificity.value - 1) / informed, 0, 1))
     rng = np.random.default_rng(seed)
-    rates, hits, passes = (_beta_draws(each, resamples, rng) for each in (observed, sensitivity, specificity))
+    rates, hits, passes = (beta_draws(each, resamples, rng) for each in (observed, sensitivity, specificity))
     slope = hits + passes - 1
     blind = slope <= 1e-9
     draws = np.where(blind, np.arange(resamples) % 2, np.clip((rates + passes - 1) / np.where(blind, 1, slope), 0, 1))
@@ -111,7 +111,8 @@ def effective_n(interval: Interval) -> float:
     return float(z_quantile(interval.level) ** 2 / a)
 
 
-def _beta_draws(interval: Interval, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def beta_draws(interval: Interval, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A rate as its interval leaves it open: Beta with the interval's effective n and Jeffreys' half added."""
     n = effective_n(interval)
     return rng.beta(n * interval.value + 0.5, n * (1 - interval.value) + 0.5, resamples)
 

@@ -12,6 +12,7 @@ from safetycase.evidence.stats.interval import (
     design_effect,
     grouped,
     need_clusters,
+    skewed_quantile,
     t_quantile,
 )
 
@@ -74,8 +75,8 @@ def _robust_t(groups: Grouped, level: float) -> tuple[float, float, str]:
     t = t_quantile(level, df)
     se = _standard_error(groups)
     skew = _skewness_of_mean(groups)
-    low = groups.mean - se * max(t, _hall(t, skew))
-    high = groups.mean + se * max(t, -_hall(-t, skew))
+    low = groups.mean - se * max(t, skewed_quantile(t, skew))
+    high = groups.mean + se * max(t, -skewed_quantile(-t, skew))
     return low, high, f"cluster-robust t with {df:.3g} df, Hall's correction for skewness"
 
 
@@ -98,13 +99,6 @@ def _skewness_of_mean(groups: Grouped) -> float:
     if second <= 0:
         return 0.0
     return float((residuals**3).sum() / second**1.5)
-
-
-def _hall(t: float, skew: float) -> float:
-    """What a quantile of t turns into under skewness (Hall 1992, J. R. Statist. Soc. B 54, 221: the cubic transformation)."""
-    if abs(skew) < 1e-6:
-        return t
-    return float(3 / skew * (np.cbrt(1 + skew * (t - skew / 6)) - 1))
 
 
 def _bca(groups: Grouped, level: float, seed: int, resamples: int) -> tuple[float, float, str]:

@@ -1,0 +1,155 @@
+"""Correlations over clustered prompts: within a class and adjusted, and of doses with what they do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as scipy_stats
+
+from safetycase.evidence.stats.interval import Clusters, Interval, Undefined, skewed_quantile, t_quantile
+from safetycase.evidence.stats.nulls import NullTest, null_test
+
+FEWEST_ITEMS = 8
+FEWEST_DOSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """A partial correlation with what it would be without an association; both p values are two-sided."""
+
+    correlation: Interval
+    permuted: NullTest
+    """Absolute correlations after x was permuted within categories."""
+    flipped: NullTest
+    """Absolute correlations after every cluster's contribution got a random sign: a null that knows of clusters."""
+
+
+def partial_correlation(
+    x: ArrayLike,
+    y: ArrayLike,
+    categories: Sequence[str],
+    covariate: ArrayLike,
+    clusters: Clusters,
+    level: float = 0.95,
+    seed: int = 0,
+    permutations: int = 999,
+) -> Adjusted:
+    """Pearson's correlation of x and y after category and a covariate are taken out of both.
+
+    Interval: Fisher's z with the cluster-robust variance of the correlation's influence function (never below that of independent items
+    of a normal pair, 1 / (n - categories - 3)) and Student's t, lengthened on the side of the longer tail (Hall 1992).
+    Raises Undefined for too few items or clusters, or where x or y does not vary within categories.
+    """
+    x, y, labels = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64), np.asarray(clusters)
+    order = np.lexsort((labels, y, x))
+    x, y, labels = x[order], y[order], labels[order]
+    strata = np.unique(np.asarray(categories)[order], return_inverse=True)[1]
+    design = _design(strata, np.asarray(covariate, dtype=np.float64)[order])
+    free = x.size - design.shape[1]
+    if x.size < FEWEST_ITEMS or free < 4:
+        raise Undefined(f"{x.size} items in {strata.max(initial=-1) + 1} categories are too few to take category and length out")
+    count = np.unique(labels).size
+    if count < 3:
+        raise Undefined(f"all {x.size} items are of {count} families: an interval needs at least 3")
+    u, v = _left_over(x, design), _left_over(y, design)
+    if u is None or v is None:
+        raise Undefined(f"{'the first' if u is None else 'the second'} quantity does not vary within categories")
+    value = float(u @ v)
+    tests = _tests(value, u, v, x, strata, design, labels, seed, permutations)
+    return Adjusted(_fisher(value, u, v, labels, free, level), *tests)
+
+
+def _design(strata: NDArray[Any], covariate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An orthonormal basis of category means and the covariate."""
+    columns = [(strata == stratum).astype(np.float64) for stratum in range(strata.max(initial=-1) + 1)]
+    inside = covariate.copy()
+    for column in columns:
+        inside -= column * (column @ covariate) / column.sum()
+    if np.ptp(inside) > 1e-9 * max(1.0, float(np.abs(covariate).max(initial=0.0))):
+        columns.append(inside)
+    return np.stack([column / np.linalg.norm(column) for column in columns], axis=1) if columns else np.zeros((covariate.size, 0))
+
+
+def _left_over(values: NDArray[np.float64], design: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """What the design does not explain, of length one; None where nothing is left."""
+    rest = values - design @ (design.T @ values)
+    length = float(np.linalg.norm(rest))
+    return None if length <= 1e-9 * max(1.0, float(np.linalg.norm(values))) else rest / length
+
+
+def _fisher(value: float, u: NDArray[np.float64], v: NDArray[np.float64], labels: NDArray[Any], free: int, level: float) -> Interval:
+    z = float(np.arctanh(np.clip(value, -1 + 1e-9, 1 - 1e-9)))
+    influence = (u * v - value / 2 * (u**2 + v**2)) / (1 - min(value**2, 1 - 1e-9))
+    _, index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    scores = np.bincount(index, weights=influence)
+    count = scores.size
+    robust = float((scores**2).sum()) * count / (count - 1) * u.size / free
+    error = float(np.sqrt(max(robust, 1 / (free - 2))))
+    t = t_quantile(level, max(u.size**2 / float((sizes**2).sum()) - 1, 1.0))
+    second = float((scores**2).sum())
+    skew = float((scores**3).sum()) / second**1.5 if second > 0 else 0.0
+    low, high = z - error * max(t, skewed_quantile(t, skew)), z + error * max(t, -skewed_quantile(-t, skew))
+    method = f"Fisher's z, cluster-robust over {count} families, category and length taken out"
+    return Interval(value, min(float(np.tanh(low)), value), max(float(np.tanh(high)), value), level, u.size, count, method)
+
+
+def _tests(
+    value: float, u: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], strata: NDArray[Any], design: NDArray[np.float64],
+    labels: NDArray[Any], seed: int, permutations: int,
+) -> tuple[NullTest, NullTest]:  # fmt: skip
+    rng = np.random.default_rng(seed)
+    keys = rng.random((permutations, x.size)) + strata  # sorted by these, items stay in their category
+    within = np.argsort(np.argsort(strata, kind="stable"), kind="stable")
+    residuals = u[np.argsort(keys, axis=1)[:, within]]
+    rest = residuals - (residuals @ design) @ design.T
+    lengths = np.linalg.norm(rest, axis=1)
+    permuted = np.divide(rest @ v, lengths, out=np.zeros(permutations), where=lengths > 1e-12)
+    _, index = np.unique(labels, return_inverse=True)
+    scores = np.bincount(index, weights=u * v)
+    flipped = rng.choice((-1.0, 1.0), size=(permutations, scores.size)) @ scores
+    return null_test(abs(value), np.abs(permuted), "greater"), null_test(abs(value), np.abs(flipped) * (1 - 1e-12), "greater")
+
+
+def rank_correlation(
+    doses: Sequence[float], changes: NDArray[np.float64], clusters: Clusters, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> Interval:
+    """Spearman's correlation of doses with the mean change at each; `changes` is [item, dose].
+
+    Interval: percentiles of a bootstrap over clusters; where all resamples agree, Clopper and Pearson's limit on the share of clusters that
+    could differ. Raises Undefined for fewer than three doses, a single cluster, or equal changes at every dose.
+    """
+    assert changes.shape[1:] == (len(doses),), (changes.shape, len(doses))
+    if len(doses) < FEWEST_DOSES:
+        raise Undefined(f"a dose-response needs at least {FEWEST_DOSES} doses, there are {len(doses)}")
+    labels = np.asarray(clusters)
+    order = np.lexsort((*changes.T, labels))
+    _, index = np.unique(labels[order], return_inverse=True)
+    sizes = np.bincount(index).astype(np.float64)
+    if sizes.size < 2:
+        raise Undefined(f"all {len(changes)} items are of one family: an interval needs at least 2 families")
+    sums = np.stack([np.bincount(index, weights=column[order]) for column in changes.T], axis=1)
+    means = sums.sum(0) / sizes.sum()
+    if np.ptp(means) <= 1e-12:
+        raise Undefined("every dose changes as much as any other: nothing to rank")
+    ranks = scipy_stats.rankdata(doses)
+    value = float(_pearson(ranks, scipy_stats.rankdata(means)))
+    picks = np.random.default_rng(seed).integers(sizes.size, size=(resamples, sizes.size))
+    drawn = sums[picks].sum(1) / sizes[picks].sum(1)[:, None]
+    resampled = _pearson(ranks, scipy_stats.rankdata(drawn, axis=1))
+    low, high = (float(q) for q in np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
+    method = f"Spearman over {len(doses)} doses, percentiles of {resamples} bootstrap samples of families"
+    if low == high:
+        differs = 1 - ((1 - level) / 2) ** (1 / sizes.size)
+        low, high = value - differs * (value + 1), value + differs * (1 - value)
+        method = f"Spearman over {len(doses)} doses, Clopper-Pearson bound on the share of families that differs"
+    return Interval(value, min(low, value), max(high, value), level, len(changes), sizes.size, method)
+
+
+def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Along the last axis; 0 where y does not vary."""
+    a, b = x - x.mean(), y - y.mean(-1, keepdims=True)
+    length = np.sqrt((a**2).sum() * (b**2).sum(-1))
+    correlation: NDArray[np.float64] = np.divide((a * b).sum(-1), length, out=np.zeros_like(length), where=length > 0)
+    return correlation

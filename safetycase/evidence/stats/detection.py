@@ -1,0 +1,52 @@
+"""How well a prediction detects something rare, from its errors on samples of both kinds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetycase.evidence.stats.agreement import beta_draws
+from safetycase.evidence.stats.interval import Interval, Undefined
+
+
+def precision_at(
+    sensitivity: Interval, false_positives: Interval, prevalence: Interval, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> Interval:
+    """The share of positive predictions that are right where the thing is as rare as it is (Bayes).
+
+    prevalence x sensitivity / (that + (1 - prevalence) x false-positive rate), from samples that need not hold the thing as
+    often as nature does. Each of the three is drawn from the Beta distribution with the effective n of its interval and
+    Jeffreys' half added, as in `corrected_rate`; a draw without positive predictions counts half as 0, half as 1.
+
+    Raises Undefined where nothing is ever predicted.
+    """
+    hits, alarms = prevalence.value * sensitivity.value, (1 - prevalence.value) * false_positives.value
+    if hits + alarms <= 0:
+        raise Undefined("nothing is ever predicted: there is no precision")
+    rng = np.random.default_rng(seed)
+    found, wrong, rare = (beta_draws(each, resamples, rng) for each in (sensitivity, false_positives, prevalence))
+    true, false = rare * found, (1 - rare) * wrong
+    draws = np.divide(true, true + false, out=np.asarray(np.arange(resamples) % 2, dtype=np.float64), where=true + false > 0)
+    low, high = (float(q) for q in np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]))
+    value = hits / (hits + alarms)
+    method = (
+        f"sensitivity {sensitivity.value:.2f} and false-positive rate {false_positives.value:.3f} at density {prevalence.value:.2g}, "
+        f"{resamples} parametric bootstrap draws"
+    )
+    n, clusters = sensitivity.n + false_positives.n, sensitivity.clusters + false_positives.clusters
+    return Interval(value, min(low, value), max(high, value), level, n, clusters, method)
+
+
+def balanced_accuracy(sensitivity: Interval, specificity: Interval) -> Interval:
+    """The mean of two rates on different samples; margins of both are squared and added (MOVER, Zou and Donner 2008, eq. 2)."""
+    assert sensitivity.level == specificity.level, (sensitivity.level, specificity.level)
+    value = (sensitivity.value + specificity.value) / 2
+    low = value - float(np.hypot(sensitivity.value - sensitivity.low, specificity.value - specificity.low)) / 2
+    high = value + float(np.hypot(sensitivity.high - sensitivity.value, specificity.high - specificity.value)) / 2
+    method = f"squared margins added (MOVER); sensitivity: {sensitivity.method}; specificity: {specificity.method}"
+    n, clusters = sensitivity.n + specificity.n, sensitivity.clusters + specificity.clusters
+    return Interval(value, low, high, sensitivity.level, n, clusters, method)
+
+
+def precision(true: NDArray[np.bool_], predicted: NDArray[np.bool_], prevalence: float) -> float | None:
+    """The point of `precision_at` for one label's predictions; None where nothing is predicted."""
+    hits, alarms = prevalence * float(predicted[true].mean()), (1 - prevalence) * float(predicted[~true].mean())
+    return hits / (hits + alarms) if hits + alarms > 0 else None
