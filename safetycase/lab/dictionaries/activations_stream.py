@@ -45,7 +45,7 @@ def model_batches(
         for index, texts in enumerate(_buffers(rows, buffer_tokens, first_position)):
             n_batches = sum(max(0, len(text) - first_position) for text in texts) // batch_size
             if start < done + n_batches:
-                x, y = _recorded(model, texts, reads, writes, first_position)
+                x, y = recorded_activations(model, texts, reads, writes, first_position)
                 order = torch.randperm(len(x), generator=generator(seed, "activations", index)).to(x.device)
                 for number in range(max(start - done, 0), n_batches):
                     chosen = order[number * batch_size : (number + 1) * batch_size]
@@ -54,6 +54,33 @@ def model_batches(
             done += n_batches
 
     return batches
+
+
+@torch.inference_mode()
+def recorded_activations(
+    model: LoadedModel, texts: Sequence[Sequence[int]], reads: Site, writes: Site, first_position: int = 0
+) -> tuple[Float[Tensor, "token d_in"], Float[Tensor, "token d_out"]]:
+    """What stands at both sites at every position of the texts, in their order, on the model's device; one tensor where the sites are one.
+
+    Raises ModelError where the model has no such site.
+    """
+    batches = batches_for(model)
+    prompts = [torch.tensor(text) for text in texts if len(text) > first_position]
+    beyond = [block.module for block in model.sites.blocks[max(reads.layer, writes.layer) + 1 :]]
+    kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def work(indices: list[int]) -> list[tuple[Tensor, Tensor]]:
+        encoded = left_padded([prompts[index] for index in indices], model.device)
+        with record_sites(model, sorted({reads, writes})) as recorded, skip(beyond):
+            last_logits(model, encoded)
+        lengths = [len(prompts[index]) - first_position for index in indices]
+        return [(recorded[reads][row, -length:], recorded[writes][row, -length:]) for row, length in enumerate(lengths)]
+
+    for indices, pairs in batches.each([batches.load(len(prompt)) for prompt in prompts], work):
+        kept.update(zip(indices, pairs, strict=True))
+    order = range(len(prompts))
+    x = torch.cat([kept[index][0] for index in order])
+    return (x, x) if reads == writes else (x, torch.cat([kept[index][1] for index in order]))
 
 
 def tensor_batches(
@@ -99,27 +126,3 @@ def _buffers(rows: TokenRows, buffer_tokens: int, first_position: int) -> Iterat
             texts, held = [], 0
     if texts:
         yield texts
-
-
-@torch.inference_mode()
-def _recorded(
-    model: LoadedModel, texts: Sequence[Sequence[int]], reads: Site, writes: Site, first_position: int
-) -> tuple[Float[Tensor, "token d_in"], Float[Tensor, "token d_out"]]:
-    """What stands at both sites at every position of the texts, on the model's device; one tensor where the sites are one."""
-    batches = batches_for(model)
-    prompts = [torch.tensor(text) for text in texts if len(text) > first_position]
-    beyond = [block.module for block in model.sites.blocks[max(reads.layer, writes.layer) + 1 :]]
-    kept: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def work(indices: list[int]) -> list[tuple[Tensor, Tensor]]:
-        encoded = left_padded([prompts[index] for index in indices], model.device)
-        with record_sites(model, sorted({reads, writes})) as recorded, skip(beyond):
-            last_logits(model, encoded)
-        lengths = [len(prompts[index]) - first_position for index in indices]
-        return [(recorded[reads][row, -length:], recorded[writes][row, -length:]) for row, length in enumerate(lengths)]
-
-    for indices, pairs in batches.each([batches.load(len(prompt)) for prompt in prompts], work):
-        kept.update(zip(indices, pairs, strict=True))
-    order = range(len(prompts))
-    x = torch.cat([kept[index][0] for index in order])
-    return (x, x) if reads == writes else (x, torch.cat([kept[index][1] for index in order]))
