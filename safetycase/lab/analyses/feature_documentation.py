@@ -55,7 +55,8 @@ def observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask:
 
 def _observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: Ask, seed: int, why: dict[str, str]) -> Iterator[Event]:
     study = _study(models, inputs, ask, seed)
-    study = yield from _with_contrasts(study, inputs)
+    contrasts = yield from asked_contrasts(study.model, study.shards, ask, seed, study.batches)
+    study = replace(study, contrasts=contrasts)
     measured = yield from quality(study)
     relevant: dict[str, Relevance] = {}
     for name, contrast in study.contrasts.items():
@@ -136,21 +137,6 @@ def _check_fit(model: LoadedModel, dictionary: Dictionary, ask: Ask) -> None:
         raise PlanError(
             f"features: found {beyond[0]}, expected 0 to {dictionary.n_features - 1}: the dictionary has {dictionary.n_features}"
         )
-
-
-def _with_contrasts(study: FeatureStudy, inputs: Inputs) -> Stage[FeatureStudy]:
-    found = yield from asked_contrasts(study, inputs.prompts)
-    yield from study.shards.rows("prompts", "all", lambda: _prompt_rows(found))
-    return replace(study, contrasts=found)
-
-
-def _prompt_rows(contrasts: Mapping[str, AskedContrast]) -> Iterator[Row]:
-    told: set[str] = set()
-    for contrast in contrasts.values():
-        for prompt in (prompt for prompts in contrast.prompts.values() for prompt in prompts):
-            if prompt.id not in told:
-                told.add(prompt.id)
-                yield {"item": prompt.id, "text": prompt.text}
 
 
 def _documented_rows(dictionary: Dictionary, slots: Mapping[int, Sequence[str]]) -> Iterator[Row]:
