@@ -64,6 +64,28 @@ def site_width(model: LoadedModel, site: Site) -> int:
         return recorded[site].shape[-1]
 
 
+def path_to_stream(model: LoadedModel, site: Site) -> tuple[nn.Module, ...] | None:
+    """The modules that what stands at a site passes on its way into the residual stream, in order: a projection, a norm behind it.
+
+    Empty for the stream itself and for what is added to it; None where the MLP reads the site, which no one matrix describes.
+    Raises ModelError where there is no such site.
+    """
+    layer = _layer(model, site)
+    behind_attention = () if layer.attention_writer is layer.attention else (layer.attention_writer,)
+    behind_mlp = () if layer.mlp_writer is layer.mlp else (layer.mlp_writer,)
+    match site.name:
+        case "resid_pre" | "resid_mid" | "resid_post" | "attn_out" | "mlp_out":
+            return ()
+        case "mlp_raw_out":
+            return behind_mlp
+        case "attn_z":
+            return (_sources(site, layer)[0].module, *behind_attention)
+        case "mlp_neurons":
+            return (_sources(site, layer)[0].module, *behind_mlp)
+        case "mlp_in" | "mlp_in_normalized":
+            return None
+
+
 @dataclass(frozen=True)
 class _Source:
     """One end of a module."""
@@ -77,6 +99,7 @@ class _Layer:
     """The modules of one block that hold its sites; None where the architecture has no such place."""
 
     block: nn.Module
+    attention: nn.Module
     attention_writer: nn.Module
     mlp: nn.Module
     mlp_writer: nn.Module
@@ -202,6 +225,7 @@ def _layer_of(block: Block, inputs: Mapping[nn.Module, Tensor], outputs: Mapping
     read = inputs[norm] if norm is not None else inputs[block.mlp]
     return _Layer(
         block=block.module,
+        attention=block.attention,
         attention_writer=attention_writer,
         mlp=block.mlp,
         mlp_writer=mlp_writer,
