@@ -1,6 +1,7 @@
 """`run` resumes, repeats nothing, and loses at most the shard in flight."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from safetycase.evidence.store import Store
+from safetycase.plan import load_plan
+from safetycase.plan.questions import recall
+from safetycase.plan.reading import find_answers
 from tests.cli.conftest import Run
+from tests.plan import small_kind
+from tests.source import ROOT
 
 pytestmark = pytest.mark.lab
 
@@ -111,3 +118,108 @@ def test_interrupted_run_says_so_and_goes_on(safetycase: Run, quick_plan: Path, 
         "started",
         "finished",
     ]
+
+
+GIVEN = """\
+schema_version: 1
+case: {id: given, title: What a step is given}
+provider: {name: Example Lab, role: demo}
+engagement: {commissioned_by: nobody, evaluator: a test, independence: none}
+models:
+  subject: {source: "organism:refuser", dtype: float32, device: cpu}
+  published: {source: published}
+dictionaries:
+  set: {source: set}
+  one: {source: set, layer: 1}
+corpora:
+  talk: {source: talk.txt}
+steps:
+  old: {kind: refusal_direction, model: published, imported: refusal-direction}
+  all: {kind: small_kind, needs: [old], params: {dictionary: set, labels_step: old}}
+  layer: {kind: small_kind, needs: [all], params: {dictionary: one}}
+"""
+
+
+@pytest.fixture
+def given_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plan whose steps are given a set of transcoders, one of them, a corpus, an import, and each other."""
+    small_kind.install(monkeypatch, lab=True)
+    shutil.copytree(ROOT / "tests" / "data" / "dictionaries" / "circuit-tracer-relu" / "dictionary", tmp_path / "set")
+    (tmp_path / "talk.txt").write_text("one\ntwo\n", encoding="utf-8")
+    (tmp_path / "plan.yaml").write_text(GIVEN, encoding="utf-8")
+    return tmp_path / "plan.yaml"
+
+
+def test_a_step_is_given_dictionaries_corpora_and_the_tables_that_it_needs(safetycase: Run, given_plan: Path, published_run: Path) -> None:
+    """A whole set, or the one of the layer that the plan names; reading finds the same questions, without the files too."""
+    safetycase("import", "refusal-direction", published_run, "--plan", given_plan)
+
+    ran = safetycase("run", given_plan)
+    again = safetycase("run", given_plan)
+
+    assert (ran.code, again.code) == (0, 0), ran.err
+    assert "old: answered before" in ran.err
+    assert again.err.count("answered before") == 3
+    case = given_plan.parent / "cases" / "given"
+    seen = counts(case, "all")
+    assert (seen["documents"], seen["layer"], seen["layers"], seen["rows.old.candidates"]) == (2, -1, 3, 10)
+    assert counts(case, "layer") == {"documents": 2, "layer": 1, "layers": 1, "rows.all.seen": len(seen)}
+    shutil.rmtree(given_plan.parent / "set")
+    (given_plan.parent / "talk.txt").unlink()
+    assert counts(case, "layer")["layer"] == 1
+
+
+def test_a_step_that_needs_an_import_says_which_is_missing(safetycase: Run, given_plan: Path) -> None:
+    """One line for each step, with what would bring it."""
+    ran = safetycase("run", given_plan)
+
+    assert ran.code == 1
+    missing = "step 'all': it needs step 'old', whose import is not in the case; `safetycase import refusal-direction PATH --plan PLAN`"
+    assert missing in ran.err
+    assert "step 'layer': it needs step 'all', which failed" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        pytest.param("layer: 1}", "layer: 7}", "none of its 3 dictionaries reads layer 7", id="no such layer"),
+        pytest.param(
+            "layer: 1}", "layer: 1, reads: resid_post.1}", "none of its 3 dictionaries reads", id="another site than its files say"
+        ),
+    ],
+)
+def test_a_dictionary_that_cannot_be_had_fails_its_step_alone(
+    safetycase: Run, given_plan: Path, before: str, after: str, line: str
+) -> None:
+    """In one line; what another step found is kept."""
+    steps = "  all: {kind: small_kind, params: {dictionary: set}}\n  layer: {kind: small_kind, params: {dictionary: one}}\n"
+    text = GIVEN.split("  old:")[0] + steps
+    given_plan.write_text(text.replace(before, after), encoding="utf-8")
+
+    ran = safetycase("run", given_plan)
+
+    assert ran.code == 1
+    assert line in ran.err
+    assert "Traceback" not in ran.err
+    assert counts(given_plan.parent / "cases" / "given", "all")["layers"] == 3
+
+
+def test_a_corpus_that_is_damaged_further_down_fails_its_step_in_one_line(safetycase: Run, given_plan: Path) -> None:
+    """The row is named; the step is logged as failed."""
+    (given_plan.parent / "talk.txt").write_bytes(b"one\ntwo\n\xff\n")
+    given_plan.write_text(GIVEN.split("  old:")[0] + "  all: {kind: small_kind, params: {dictionary: set}}\n", encoding="utf-8")
+
+    ran = safetycase("run", given_plan)
+
+    assert ran.code == 1
+    assert "line 3 is not UTF-8 (byte 0xff)" in ran.err
+    assert [event["event"] for event in log(given_plan.parent / "cases" / "given")] == ["started", "failed"]
+
+
+def counts(case: Path, step: str) -> dict[str, int]:
+    """What the small kind counted in a step, as reading finds it."""
+    plan = load_plan(case / "plan.yaml", reading=True)
+    store = Store(case)
+    answer = find_answers(plan, store, recall(store))[step].observation
+    assert answer is not None
+    return {row["what"]: row["count"] for row in store.tables(answer).table("seen").rows()}
