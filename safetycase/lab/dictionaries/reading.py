@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from safetycase.errors import ModelError
-from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
+from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet, Gated
 from safetycase.lab.dictionaries.formats import circuit_tracer, dictionary_learning, gemma_scope, gemma_scope_2, saelens, sparsify
 from safetycase.lab.dictionaries.published import PublishedDictionary
 from safetycase.lab.dictionaries.site import Site
+from safetycase.lab.dictionaries.tensors import is_finite
 from safetycase.sources.dictionary_files import DictionaryFiles, DictionaryFormat, dictionary_files
 
 FORMATS: Mapping[DictionaryFormat, Callable[[DictionaryFiles], Sequence[PublishedDictionary]]] = {
@@ -43,7 +44,7 @@ def read_dictionary(
     source, targets = one.sites(reads, writes)
     if layer is not None and source.layer != layer:
         raise ModelError(f"{one.where}: `layer: {layer}` is asked for, but it reads {source}")
-    return one.load(source, targets, device, dtype)
+    return _whole(one.load(source, targets, device, dtype), one)
 
 
 def read_dictionary_set(
@@ -60,13 +61,24 @@ def read_dictionary_set(
             raise ModelError(f"{path}: {_within(first, path)} and {_within(second, path)} both read layer {one.layer}, expected one each")
         if one.name != other.name:
             raise ModelError(f"{path}: reads {one} and {other}, expected dictionaries of one kind of site")
-    read = tuple(one.load(source, targets, device, dtype) for (source, targets), one in sited)
+    read = tuple(_whole(one.load(source, targets, device, dtype), one) for (source, targets), one in sited)
     return DictionarySet(read, cross_layer=any(one.cross_layer for _, one in sited), trained_on=read[0].trained_on)
 
 
 def _published(path: Path, wanted: str | None) -> Sequence[PublishedDictionary]:
     files = dictionary_files(path, wanted)
     return FORMATS[files.format](files)
+
+
+def _whole(dictionary: Dictionary, one: PublishedDictionary) -> Dictionary:
+    """The dictionary, where folding a scaling into its weights has left numbers in them."""
+    tensors = [dictionary.W_enc, dictionary.b_enc, dictionary.W_dec, dictionary.b_dec]
+    if isinstance(dictionary.activation, Gated):
+        tensors += [dictionary.activation.gate_bias, dictionary.activation.magnitude_scale, dictionary.activation.magnitude_bias]
+    for tensor in tensors:
+        if not is_finite(tensor):
+            raise ModelError(f"{one.where}: weights are not finite in {tensor.dtype} once its scaling is folded in, expected numbers alone")
+    return dictionary
 
 
 def _picked(path: Path, choice: Sequence[PublishedDictionary], layer: int | None, reads: Site | None) -> PublishedDictionary:

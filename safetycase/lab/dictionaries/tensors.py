@@ -55,7 +55,7 @@ class Tensors:
             raise ModelError(f"{self.path}: tensor {name} is of {str(raw.dtype).removeprefix('torch.')}, expected floating point")
         self._bind(name, raw, shape.split())
         tensor = raw.to(device=self._device, dtype=dtype or self._dtype).detach()
-        if not _is_finite(tensor):
+        if not is_finite(tensor):
             raise ModelError(f"{self.path}: tensor {name} holds values that are not finite in {tensor.dtype}, expected numbers alone")
         return tensor
 
@@ -93,6 +93,12 @@ def open_tensors(
     with ExitStack() as stack:
         names, get = opened(path, stack)
         yield Tensors(path, names, get, sizes=sizes, device=device, dtype=dtype)
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no value is NaN or infinite; looks at a part at a time."""
+    flat = tensor.reshape(-1)
+    return all(bool(flat[start : start + CHECKED_AT_ONCE].isfinite().all()) for start in range(0, flat.numel(), CHECKED_AT_ONCE))
 
 
 def _safetensors(path: Path, stack: ExitStack) -> tuple[Sequence[str], Callable[[str], Tensor]]:
@@ -160,11 +166,6 @@ def _is_plain(value: Any) -> bool:
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
         return False
     return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
-
-
-def _is_finite(tensor: Tensor) -> bool:
-    flat = tensor.reshape(-1)
-    return all(bool(flat[start : start + CHECKED_AT_ONCE].isfinite().all()) for start in range(0, flat.numel(), CHECKED_AT_ONCE))
 
 
 def _first_line(error: Exception) -> str:

@@ -114,7 +114,8 @@ def _modern(path: Path, flat: Mapping[str, Any]) -> dict[str, Any]:
     elif activation != "relu":
         raise ModelError(f"{path}: activation {activation!r:.60} cannot be evaluated, expected relu or topk")
     normalise = new.get("normalize_activations")
-    new["normalize_activations"] = {None: "none", False: "none", True: "expected_average_only_in"}.get(normalise, normalise)
+    if normalise is None or isinstance(normalise, bool):
+        new["normalize_activations"] = "expected_average_only_in" if normalise else "none"
     return new
 
 
@@ -223,15 +224,14 @@ def _without_fixed_scaling(dictionary: Dictionary, settings: _Settings) -> Dicti
     """
     if settings.normalisation not in ("expected_average_only_in", "covariance_whitening"):
         return dictionary
-    folder = settings.path.parent
-    scaler = folder / "activation_scaler.json"
     if settings.is_transcoder:
-        raise ModelError(
-            f"{settings.path}: normalize_activations {settings.normalisation} of a transcoder, expected none: its output's is unknown"
-        )
-    if settings.normalisation == "covariance_whitening":
-        return _unwhitened(dictionary, folder / "activation_whitening.safetensors", settings)
+        raise ModelError(f"{settings.path}: normalize_activations is {settings.normalisation}, expected none for a transcoder's two sites")
+    scaler = settings.path.parent / "activation_scaler.json"
     factor = read_config(scaler).get("scaling_factor") if scaler.is_file() else None
+    if settings.normalisation == "covariance_whitening":
+        if factor is not None:
+            raise ModelError(f"{scaler}: scaling_factor is {factor!r:.60} besides a whitening, expected null")
+        return _unwhitened(dictionary, settings.path.parent / "activation_whitening.safetensors", settings)
     if not isinstance(factor, int | float) or isinstance(factor, bool) or not math.isfinite(factor) or factor <= 0:
         raise ModelError(
             f"{settings.path}: inputs were scaled by an average (expected_average_only_in) that is not saved, "
@@ -246,11 +246,9 @@ def _unwhitened(dictionary: Dictionary, file: Path, settings: _Settings) -> Dict
         raise ModelError(f"{settings.path}: inputs were whitened by statistics that are not saved, expected {file.name} beside it")
     wide, sizes = torch.float64, {"d_in": dictionary.d_in, "d_in_too": dictionary.d_in}
     with open_tensors(file, sizes=sizes, device=dictionary.W_enc.device, dtype=wide) as tensors:
-        mean, M, inverse = (
-            tensors.take("mean", "d_in"),
-            tensors.take("matrix", "d_in d_in_too"),
-            tensors.take("inverse_matrix", "d_in d_in_too"),
-        )
+        mean, M = tensors.take("mean", "d_in"), tensors.take("matrix", "d_in d_in_too")
+        inverse = tensors.take("inverse_matrix", "d_in d_in_too")
+        tensors.none_left("SAELens' whitening")
     dtype = dictionary.W_enc.dtype
     W_enc = dictionary.W_enc.to(wide) @ M.mT
     # Where b_dec is subtracted first, its folded value takes the mean off as well.
