@@ -8,7 +8,7 @@ import pytest
 
 from safetycase.errors import SourceError
 from safetycase.lab import hub_prompts
-from safetycase.lab.hub_prompts import read_hub_table
+from safetycase.lab.hub_prompts import fetch_hub_files, read_hub_table
 
 pytestmark = pytest.mark.lab
 
@@ -80,3 +80,8 @@ def test_failure_is_one_line_with_the_source(source: str, message: str) -> None:
 
     assert str(caught.value).startswith(source)
     assert "\n" not in str(caught.value)
+
+
+def test_files_of_a_data_set_can_be_had_unread() -> None:
+    """A corpus streams them: in the order of their shards."""
+    assert [path.name for path in fetch_hub_files("hub:org/set:main:train")] == ["train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"]
