@@ -34,8 +34,7 @@ def _published(weights: Path) -> PublishedDictionary:
     words = f"the folders {'/'.join(parts[-4:])}"
     load = partial(_load, weights, _model(repositories[-1]) if repositories else "")
     if not layers or not repositories:
-        unknown = SaidSite((), words)
-        return PublishedDictionary(weights.parent, unknown, unknown, load, may_be_either=True)
+        return PublishedDictionary(weights.parent, SaidSite((), words), None, load, may_be_either=True)
     layer, kind = layers[-1], repositories[-1][3]
     if kind == "transcoders":
         reads = SaidSite((Site("mlp_in_normalized", layer),), words)
