@@ -24,9 +24,9 @@ class Estimates:
         self.keep(name, made, unit, nulls)
 
     def keep(self, name: str, made: Interval, unit: Unit, nulls: Iterable[Null] = ()) -> None:
-        """Keep an interval; one of zero width would claim certainty and is absent instead."""
+        """Keep an interval; one of zero width would claim certainty and is absent instead, unless it counts what is the same everywhere."""
         assert name not in self.found, name
-        if made.low == made.high:
+        if made.low == made.high and unit is not Unit.COUNT:
             self.absent[name] = f"all {made.n} values leave an interval of zero width, which would claim certainty"
             return
         self.found[name] = Estimate(

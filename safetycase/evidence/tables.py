@@ -81,6 +81,17 @@ class Table:
         """The rows of a mask or of indices, in that order."""
         return Table({name: column[keep] for name, column in self.columns.items()})
 
+    def by(self, *names: str) -> dict[tuple[Any, ...], "Table"]:
+        """The rows of every combination of values of some columns, in the order in which the combinations first appear."""
+        if not len(self):
+            return {}
+        codes: dict[tuple[Any, ...], int] = {}
+        values = zip(*(self.columns[name].tolist() for name in names), strict=True)
+        code = np.fromiter((codes.setdefault(key, len(codes)) for key in values), dtype=np.int64, count=len(self))
+        order = np.argsort(code, kind="stable")
+        pieces = np.split(order, np.cumsum(np.bincount(code))[:-1])
+        return {key: self.take(rows) for key, rows in zip(codes, pieces, strict=True)}
+
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows as dictionaries of plain Python values."""
         names = list(self.columns)

@@ -1,7 +1,6 @@
 """How well a prediction detects something rare, from its errors on samples of both kinds."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from safetycase.evidence.stats.agreement import beta_draws
 from safetycase.evidence.stats.interval import Interval, Undefined
@@ -18,15 +17,14 @@ def precision_at(
 
     Raises Undefined where nothing is ever predicted.
     """
-    hits, alarms = prevalence.value * sensitivity.value, (1 - prevalence.value) * false_positives.value
-    if hits + alarms <= 0:
+    value = precision(sensitivity.value, false_positives.value, prevalence.value)
+    if value is None:
         raise Undefined("nothing is ever predicted: there is no precision")
     rng = np.random.default_rng(seed)
     found, wrong, rare = (beta_draws(each, resamples, rng) for each in (sensitivity, false_positives, prevalence))
     true, false = rare * found, (1 - rare) * wrong
     draws = np.divide(true, true + false, out=np.asarray(np.arange(resamples) % 2, dtype=np.float64), where=true + false > 0)
     low, high = (float(q) for q in np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]))
-    value = hits / (hits + alarms)
     method = (
         f"sensitivity {sensitivity.value:.2f} and false-positive rate {false_positives.value:.3f} at density {prevalence.value:.2g}, "
         f"{resamples} parametric bootstrap draws"
@@ -46,7 +44,7 @@ def balanced_accuracy(sensitivity: Interval, specificity: Interval) -> Interval:
     return Interval(value, low, high, sensitivity.level, n, clusters, method)
 
 
-def precision(true: NDArray[np.bool_], predicted: NDArray[np.bool_], prevalence: float) -> float | None:
-    """The point of `precision_at` for one label's predictions; None where nothing is predicted."""
-    hits, alarms = prevalence * float(predicted[true].mean()), (1 - prevalence) * float(predicted[~true].mean())
+def precision(sensitivity: float, false_positives: float, prevalence: float) -> float | None:
+    """The point that `precision_at` puts an interval around; None where nothing is predicted."""
+    hits, alarms = prevalence * sensitivity, (1 - prevalence) * false_positives
     return hits / (hits + alarms) if hits + alarms > 0 else None

@@ -1,0 +1,82 @@
+"""Whether few features are enough to tell a contrast, whether its features are absorbed by others, and how far pairs stand apart."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from safetycase.evidence import stats
+from safetycase.evidence.estimates import Estimates
+from safetycase.evidence.kinds.feature_documentation.observed import Observed
+from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, Read, population
+from safetycase.evidence.record import Unit
+from safetycase.evidence.stats import Interval, Undefined
+from safetycase.evidence.tables import Table
+
+Values = Mapping[str, float]
+"""Confirmation prompt to value."""
+
+PAIR_METHODS = ("dictionary", "random")
+
+
+def probes(seen: Observed, contrast: str, read: Read, estimates: Estimates) -> None:
+    """Put AUROCs of probes, absorption, and the contrastive score."""
+    _put_probes(seen, contrast, read, estimates)
+    absorbed = absorption_of(seen, contrast)
+    present = population(contrast, PRESENT)
+    if isinstance(absorbed, str):
+        estimates.miss([f"absorption_rate.{present}.full", f"absorbed_fraction.{present}.partial"], absorbed)
+    else:
+        estimates.put(f"absorption_rate.{present}.full", partial(_rate, seen, absorbed["full"], read), Unit.FRACTION)
+        estimates.put(f"absorbed_fraction.{present}.partial", partial(_fraction, seen, absorbed["fraction"], read), Unit.FRACTION)
+    for method in PAIR_METHODS:
+        made = partial(_contrastive, seen, contrast, method, read)
+        estimates.put(f"contrastive_score.{contrast}.{method}", made, Unit.STANDARD_DEVIATIONS)
+
+
+def absorption_of(seen: Observed, contrast: str) -> Mapping[str, Values] | str:
+    """Of every present confirmation prompt, whether it is absorbed in full and in what part; or why not known."""
+    rows = seen.rows("absorption", contrast=contrast)
+    if isinstance(rows, str):
+        return rows if not seen.tables.has("absorption") else "absorption was not looked for in this contrast"
+    items = rows["item"].tolist()
+    return {column: dict(zip(items, rows[column].astype(np.float64).tolist(), strict=True)) for column in ("full", "fraction")}
+
+
+def _put_probes(seen: Observed, contrast: str, read: Read, estimates: Estimates) -> None:
+    rows = seen.rows("probes", contrast=contrast)
+    if isinstance(rows, str):
+        why = "no probe was fitted for this contrast" if seen.tables.has("probes") else rows
+        estimates.miss([f"probe_auroc.{contrast}.*"], why)
+        return
+    estimates.miss([f"probe_auroc.{contrast}.*"], "a probe of so many features was not fitted")
+    for (probe,), scores in rows.by("probe").items():
+        if re.fullmatch(r"(random-)?k-\d+|dense|shuffled", probe):
+            estimates.put(f"probe_auroc.{contrast}.{probe}", partial(_auroc, seen, contrast, scores, read.level), Unit.AUROC)
+
+
+def _auroc(seen: Observed, contrast: str, rows: Table, level: float) -> Interval:
+    sides = [rows.where(population=population(contrast, side)) for side in (PRESENT, ABSENT)]
+    return stats.auroc(
+        sides[0]["score"], sides[1]["score"], level,
+        clusters_positive=seen.clusters(sides[0]["item"]), clusters_negative=seen.clusters(sides[1]["item"]),
+    )  # fmt: skip
+
+
+def _rate(seen: Observed, full: Values, read: Read) -> Interval:
+    items = sorted(full)
+    return stats.rate(np.array([full[item] == 1.0 for item in items]), seen.clusters(items), read.level)
+
+
+def _fraction(seen: Observed, fractions: Values, read: Read) -> Interval:
+    items = sorted(fractions)
+    values = [fractions[item] for item in items]
+    return stats.mean(values, seen.clusters(items), read.level, seen.tables.seed, read.resamples, bounds=(0.0, 1.0))
+
+
+def _contrastive(seen: Observed, contrast: str, method: str, read: Read) -> Interval:
+    rows = seen.rows("pairs", contrast=contrast, method=method)
+    if isinstance(rows, str):
+        raise Undefined(rows if not seen.tables.has("pairs") else "no families of this contrast hold prompts of both classes")
+    return stats.mean(rows["contrastive"], rows["family"].astype(np.str_), read.level, seen.tables.seed, read.resamples)
