@@ -10,6 +10,7 @@ from safetycase.cli.attach import attach
 from safetycase.cli.build import build
 from safetycase.cli.check import check
 from safetycase.cli.diff import diff
+from safetycase.cli.export import export
 from safetycase.cli.importing import import_
 from safetycase.cli.init import init
 from safetycase.cli.judge import judge
@@ -17,6 +18,7 @@ from safetycase.cli.listing import list_
 from safetycase.cli.render import render
 from safetycase.cli.review import review
 from safetycase.cli.run import run
+from safetycase.cli.steer import steer
 from safetycase.errors import SafetycaseError
 
 
@@ -34,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (init, check, run, render, build, diff, attach, import_, judge, review, list_):
+for command in (init, check, run, render, build, diff, attach, import_, export, judge, review, steer, list_):
     cli.add_command(command)
 
 

@@ -1,5 +1,6 @@
 """`safetycase run`: asks the lab what is not yet answered."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,13 +85,18 @@ def _show(event: "RunEvent", shown: Bars | Lines) -> str | None:
 
 def _lab() -> "tuple[Callable[..., Iterator[RunEvent]], HubReader]":
     """The asking half: what runs a plan, and what reads prompt sets from a hub; raises MissingExtraError where it is not installed."""
+    lab_modules("`run` and `build` ask a model and need")
+    from safetycase.lab.hub_prompts import read_hub_table
+    from safetycase.lab.run import run as lab_run
+
+    return lab_run, read_hub_table
+
+
+def lab_modules(who: str) -> None:
+    """Import the asking half; where it is not installed, raises MissingExtraError that begins with who needs it."""
     try:
-        from safetycase.lab.hub_prompts import read_hub_table
-        from safetycase.lab.run import run as lab_run
+        importlib.import_module("safetycase.lab.run")
     except ModuleNotFoundError as missing:
         if missing.name and missing.name.split(".")[0] == "safetycase":
             raise
-        raise MissingExtraError(
-            f"`run` and `build` ask a model and need {missing.name}, which the base install leaves out: pip install 'safetycase[lab]'"
-        ) from missing
-    return lab_run, read_hub_table
+        raise MissingExtraError(f"{who} {missing.name}, which the base install leaves out: pip install 'safetycase[lab]'") from missing

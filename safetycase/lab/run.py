@@ -4,7 +4,6 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,7 @@ from safetycase.lab.hub import snapshot
 from safetycase.lab.model import LoadedModel, load_model
 from safetycase.lab.model_judge import Classifier, is_classifier, load_classifier
 from safetycase.lab.observing import Absent, Inputs, Note, Progress, Rows, Tensors
+from safetycase.lab.threads import threads, threads_for
 from safetycase.plan.places import is_hub
 from safetycase.plan.plan import Plan
 from safetycase.plan.questions import (
@@ -38,9 +38,6 @@ from safetycase.plan.reading import imported_answer
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy")
 """Whose versions can change an answer."""
-
-SMALL_MODEL = 20_000_000
-"""Parameters below which one thread is faster than several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +197,13 @@ class _Session:
 
     def observe(self, step: str, asked: Question) -> Iterator[RunEvent]:
         """Ask the lab, storing every shard at once; an earlier attempt's shards are taken over."""
-        with _threads(self.threads(step)):
+        with threads(self.threads(step)):
             yield from self._observe(step, asked)
 
     def threads(self, step: str) -> int:
-        """How many threads torch gets: one for small models on a CPU, where handing work around costs more than it gains."""
+        """How many threads torch gets for the models of a step."""
         models = [self.resolved[model] for model in self.plan.roles(step).values()]
-        small = all(model.device_class == "cpu" and (model.n_parameters or 0) < SMALL_MODEL for model in models)
-        return 1 if small else torch.get_num_threads()
+        return threads_for(*((model.device_class, model.n_parameters or 0) for model in models))
 
     def _observe(self, step: str, asked: Question) -> Iterator[RunEvent]:
         recorder = _Recorder(self.store, asked, _finished_shards(self.store, asked))
@@ -348,16 +344,6 @@ class _Recorder:
         assert part not in {known.part for known in self.taken.get(table, ())}, f"{table}: part {part!r} came twice"
         self.taken.setdefault(table, []).append(shard)
         self.store.log(self.asked.key, "shard", table=table, **shard.model_dump(mode="json"))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _finished_shards(store: Store, asked: Question) -> dict[tuple[str, str], Shard]:
