@@ -7,14 +7,15 @@ import torch
 
 from safetycase.errors import ModelError
 from safetycase.lab.batches import batches_for
+from safetycase.lab.corpus_passes import Passed, chunks, passes
 from safetycase.lab.corpus_windows import windows
 from safetycase.lab.dictionaries.dictionary import Dictionary
 from safetycase.lab.feature_edits import FeatureEdit, edited
-from safetycase.lab.forward import left_padded, tokenised
+from safetycase.lab.forward import tokenised
 from safetycase.lab.generation import Intervention, greedy_answers
-from safetycase.lab.model import LoadedModel, last_logits
+from safetycase.lab.model import LoadedModel
 from safetycase.lab.refusal_answers import text_of
-from safetycase.lab.site_access import record_sites, site_width
+from safetycase.lab.site_access import site_width
 from safetycase.sources.corpora import Corpus
 
 MEASURED_TOKENS = 20_000
@@ -46,7 +47,6 @@ def side_by_side(
         yield SideBySide(prompt, text_of(model, plain), text_of(model, clamped))
 
 
-@torch.inference_mode()
 def measured_maximum(model: LoadedModel, dictionary: Dictionary, feature: int, corpus: Corpus) -> float:
     """The feature's largest activation on the first 20,000 tokens of a corpus.
 
@@ -54,12 +54,13 @@ def measured_maximum(model: LoadedModel, dictionary: Dictionary, feature: int, c
     """
     dictionary = _fitting(model, dictionary, feature)
     chosen = torch.tensor([feature], device=model.device)
-    largest = 0.0
-    for window in windows(model, corpus, context=_CONTEXT, max_tokens=MEASURED_TOKENS):
-        with record_sites(model, [dictionary.reads]) as at:
-            last_logits(model, left_padded([window.tokens], model.device))
-            activations = dictionary.encode(at[dictionary.reads][0].float(), chosen)[:, 0]
-        largest = max(largest, float(activations[window.counted.to(model.device)].max()))
+
+    def peak(passed: Passed) -> float:
+        return float(dictionary.encode(passed.at[dictionary.reads], chosen).max())
+
+    largest, batches = 0.0, batches_for(model)
+    for group in chunks(windows(model, corpus, context=_CONTEXT, max_tokens=MEASURED_TOKENS)):
+        largest = max(largest, *passes(model, batches, group, [dictionary.reads], peak))
     if largest <= 0:
         raise ModelError(f"feature {feature}: it does not fire on {MEASURED_TOKENS} tokens of {corpus.source}; name its maximum")
     return largest
