@@ -89,6 +89,16 @@ def test_no_rule_is_made_of_chance() -> None:
     assert best_rule(examples) == Rule("none")
 
 
+def test_token_that_stands_at_peaks_by_chance_is_no_rule() -> None:
+    """Many words, few windows: some word precedes several peaks by luck, and does not in windows that it was not found in."""
+    found = 0
+    for seed in range(40):
+        examples = [fires_at(window, (i * 7 + seed) % LENGTH) for i, window in enumerate(windows(12, seed=seed))]
+        found += best_rule(examples).form != "none"
+
+    assert found <= 3
+
+
 def test_feature_that_fires_everywhere_has_no_token_rule() -> None:
     """Any token would be right; a list of them says less than "everywhere"."""
     examples = [fires_at(window, *range(LENGTH)) for window in windows(20)]
@@ -114,7 +124,7 @@ def test_never_firing_has_no_rule() -> None:
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0.0, 0.0, 1.5, -0.5])), min_size=1, max_size=9), max_size=12))
 def test_best_rule_is_short_reproducible_and_survives_storage(drawn: list[list[tuple[int, float]]]) -> None:
-    """Whatever the contexts: at most eight tokens, agreement above the floor or form none, and JSON keeps it."""
+    """Whatever the contexts: at most eight tokens, which agree with some peaks, or form none; and JSON keeps it."""
     examples = [Example(tuple(token for token, _ in window), tuple(value for _, value in window)) for window in drawn]
 
     rule = best_rule(examples, special=[0])
@@ -122,5 +132,5 @@ def test_best_rule_is_short_reproducible_and_survives_storage(drawn: list[list[t
     assert len(rule.tokens) <= MOST_TOKENS
     assert rule_of(rule.as_json()) == rule
     assert best_rule(examples, special=[0]) == rule
-    assert rule.form == "none" or agreement(rule, examples) >= FLOOR
+    assert rule.form == "none" or agreement(rule, examples) > 0
     assert all(rule.predicts(e.tokens) == any(rule.at(e.tokens, i) for i in range(len(e.tokens))) for e in examples)
