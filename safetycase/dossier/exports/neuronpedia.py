@@ -20,7 +20,7 @@ def neuronpedia(found: Found, windows: Mapping[int, Sequence[str]]) -> dict[str,
     index = {
         "model": found.dictionary.trained_on,
         "source": found.dictionary.reads,
-        "features": [card.feature for card in found.cards],
+        "feature_indices": [card.feature for card in found.cards],
         "corpus": found.corpus.source,
         "licence": found.corpus.licence,
         "question": found.question,
