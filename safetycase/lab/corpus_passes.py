@@ -87,3 +87,8 @@ def slices(tokens: int, features: int, device: torch.device) -> Iterator[slice]:
     """Tokens in groups so small that a matrix of tokens by features stays within bounds."""
     most = max(1, (GPU_NUMBERS if device.type == "cuda" else CPU_NUMBERS) // max(1, features))
     yield from (slice(start, min(start + most, tokens)) for start in range(0, tokens, most))
+
+
+def wide(x: Tensor) -> Tensor:
+    """In float64, on the CPU where the device has none (Apple's GPUs)."""
+    return x.cpu().double() if x.device.type == "mps" else x.double()

@@ -1,9 +1,9 @@
 """A corpus is read as the model would read it: nothing lost, nothing across documents, no token out of scale."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -15,29 +15,18 @@ from safetycase.lab.chat import chat_format
 from safetycase.lab.corpus_windows import conversation_text, half, windows
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.token_texts import token_texts
-from safetycase.sources.corpora import Corpus, Document, Message
+from safetycase.sources.corpora import Message
 from tests.lab.small import loaded
+from tests.lab.texts import texts as corpus_of
 from tests.lab.tiny import CHAT_TEMPLATE, WORDS, byte_tokenizer, word_tokenizer
 
 BOS = 0
-texts = st.lists(st.lists(st.sampled_from([*WORDS[:20], "<s>"]), max_size=40).map(" ".join), max_size=6)
-
-
-@dataclass(frozen=True)
-class Texts:
-    """A corpus in memory."""
-
-    documents_: Sequence[str | tuple[Message, ...]]
-
-    def documents(self) -> Iterator[Document]:
-        for number, content in enumerate(self.documents_, start=1):
-            text = content if isinstance(content, str) else None
-            yield Document(f"document-{number}", number, text, None if isinstance(content, str) else content, f"document-{number}")
+documents_of_words = st.lists(st.lists(st.sampled_from([*WORDS[:20], "<s>"]), max_size=40).map(" ".join), max_size=6)
 
 
 def cut(model: LoadedModel, documents: Sequence[str | tuple[Message, ...]], *, context: int = 8, max_tokens: int = 10**6) -> list[Any]:
     """All windows of a corpus in memory."""
-    return list(windows(model, cast(Corpus, Texts(documents)), context=context, max_tokens=max_tokens))
+    return list(windows(model, corpus_of(documents), context=context, max_tokens=max_tokens))
 
 
 @cache
@@ -47,7 +36,7 @@ def model_with(bos: Any = "added", chat_template: str | None = None, template: s
     return replace(loaded(), tokenizer=tokenizer, chat=chat_format(tokenizer, template=template))
 
 
-@given(documents=texts, context=st.integers(2, 12))
+@given(documents=documents_of_words, context=st.integers(2, 12))
 def test_windows_hold_every_token_of_every_document_once(documents: list[str], context: int) -> None:
     """Behind their first token, the windows of a document follow one another without gap or overlap, none longer than asked."""
     model = model_with()
@@ -56,13 +45,13 @@ def test_windows_hold_every_token_of_every_document_once(documents: list[str], c
 
     assert [window.number for window in found] == list(range(len(found)))
     assert all(len(window.tokens) <= context and window.tokens[0] == BOS and window.counted.any() for window in found)
-    for number, text in enumerate(documents, start=1):
+    for text in dict.fromkeys(documents):
         expected = [id_ for id_ in model.tokenizer(text, add_special_tokens=False)["input_ids"] if id_ != BOS]
-        own = [window for window in found if window.document == f"document-{number}"]
-        assert [id_ for window in own for id_ in window.tokens[window.counted].tolist()] == expected
+        own = [window for window in found if window.document == f"document {text!r}"]
+        assert [id_ for window in own for id_ in window.tokens[window.counted].tolist()] == expected * documents.count(text)
 
 
-@given(documents=texts, context=st.integers(2, 12), most=st.integers(1, 60))
+@given(documents=documents_of_words, context=st.integers(2, 12), most=st.integers(1, 60))
 def test_a_limit_of_tokens_cuts_the_same_windows_short(documents: list[str], context: int, most: int) -> None:
     """Exactly so many counted tokens are read, where the corpus has them, and they are the first ones."""
     model = model_with()
