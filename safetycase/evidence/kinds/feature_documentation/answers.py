@@ -1,6 +1,6 @@
 """What judges say of the answers to a contrast's confirmation prompts, unedited and under edits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from safetycase.evidence.judges import judge, judge_names
@@ -15,6 +15,8 @@ UNEDITED = -1
 
 Labels = Mapping[str, str]
 """Item to label."""
+Arm = tuple[int, str, float, str]
+"""Feature, edit, dose and population."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Answers:
     """The labels of one judge for one contrast."""
 
     contrast: str
-    arms: Mapping[tuple[int, str, float, str], Labels]
-    """(feature, edit, dose, population) to labels; the unedited model is feature -1 under edit `none`."""
+    arms: Mapping[Arm, Labels]
+    """The unedited model is feature -1 under edit `none`."""
     tested: frozenset[str]
     """Confirmation prompts; all others are discovery."""
 
@@ -66,12 +68,9 @@ def answers_of(seen: Observed, contrast: str, name: str) -> Answers | str:
     return Answers(contrast, _arms(stored, labels), tested)
 
 
-def _arms(stored: Table, labels: list[str]) -> dict[tuple[int, str, float, str], Labels]:
-    arms: dict[tuple[int, str, float, str], dict[str, str]] = {}
-    for key, item, label in zip(_keys(stored), stored["item"].tolist(), labels, strict=True):
+def _arms(stored: Table, labels: list[str]) -> Mapping[Arm, Labels]:
+    arms: dict[Arm, dict[str, str]] = {}
+    keys = zip(*(stored[name].tolist() for name in ("feature", "edit", "dose", "population")), strict=True)
+    for key, item, label in zip(keys, stored["item"].tolist(), labels, strict=True):
         arms.setdefault(key, {})[item] = label
     return arms
-
-
-def _keys(stored: Table) -> Iterator[tuple[int, str, float, str]]:
-    yield from zip(*(stored[name].tolist() for name in ("feature", "edit", "dose", "population")), strict=True)

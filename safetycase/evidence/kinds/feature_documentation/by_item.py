@@ -21,7 +21,7 @@ Values = Mapping[str, float]
 def by_item(tables: Tables, read: Read) -> ByItem:
     """Estimate to item to value and family; the mean over the items is the value that `derive` gives the estimate.
 
-    Left out is what is no mean over confirmation prompts: what rests on documents or windows of the corpus, AUROCs, correlations and ratios.
+    Left out is what is no mean over confirmation prompts: what rests on documents or windows of the corpus, AUROCs, correlations, ratios.
     """
     seen = observed(tables)
     made = edited(seen)
@@ -80,7 +80,7 @@ def _causes(
 def _log_odds(seen: Observed, contrast: str, made: Edited, slot: str, feature: int, dose: float | None) -> Iterator[tuple[str, Values]]:
     present, absent = population(contrast, PRESENT), population(contrast, ABSENT)
     yield f"log_odds_change.{present}.ablated#{slot}", _change(made.of(contrast, feature, "ablate", 0.0, PRESENT))
-    yield f"kl.{absent}.ablated#{slot}", _kl(made.of(contrast, feature, "ablate", 0.0, ABSENT))
+    yield f"kl.{present}.ablated#{slot}", _kl(made.of(contrast, feature, "ablate", 0.0, PRESENT))
     if dose is not None:
         chosen = made.of(contrast, feature, "steer", dose, ABSENT)
         yield f"log_odds_change.{absent}.steered#{slot}", _change(chosen)

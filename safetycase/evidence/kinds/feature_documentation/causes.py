@@ -9,11 +9,10 @@ import numpy as np
 
 from safetycase.evidence import stats
 from safetycase.evidence.estimates import Estimates, null_record
-from safetycase.evidence.kinds.feature_documentation.answers import INCOHERENT, SHOWN, Answers, Labels
+from safetycase.evidence.kinds.feature_documentation.answers import Answers
 from safetycase.evidence.kinds.feature_documentation.changes import Changes, Edited, dosing
 from safetycase.evidence.kinds.feature_documentation.dosing import Dosing
 from safetycase.evidence.kinds.feature_documentation.findings import DoseEffect, NullEffects
-from safetycase.evidence.kinds.feature_documentation.names import steered
 from safetycase.evidence.kinds.feature_documentation.observed import Observed
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, Read, population
 from safetycase.evidence.record import Null, Unit
@@ -22,6 +21,7 @@ from safetycase.evidence.stats import Interval, NullTest, Undefined
 Condition = Literal["ablated", "steered"]
 ASKED_OF: Mapping[Condition, str] = {"ablated": PRESENT, "steered": ABSENT}
 EDITS: Mapping[Condition, str] = {"ablated": "ablate", "steered": "steer"}
+_ON_ABSENT = ("log_odds_change", "kl", "dose_response")
 NULL = "the same edit of active features matched by norm and firing rate"
 
 
@@ -55,27 +55,34 @@ class Causes:
         return tuple(NullEffects(contrast=self.contrast, edit=edit, effects=effects) for edit, effects in self.nulls.items() if effects)
 
 
-def causes(
-    seen: Observed, contrast: str, made: Edited, answers: Mapping[str, Answers | str], read: Read, estimates: Estimates
-) -> Causes:  # fmt: skip
-    """Put every estimate of a contrast's interventions; `answers` by judge, the first decides on coherence."""
+def causes(seen: Observed, contrast: str, made: Edited, answers: Answers | str, read: Read, estimates: Estimates) -> Causes:
+    """Put every estimate of a contrast's log-odds, unedited and edited; `answers` of the first judge bear on the choice of doses."""
     tested = made.roles.get((contrast, "tested"), ())
-    first = next(iter(answers.values()))
-    doses = {feature: dosing(seen, made, first, contrast, feature, read) for feature in tested}
+    doses = {feature: dosing(seen, made, answers, contrast, feature, read) for feature in tested}
     nulls, dosed = _nulls(seen, contrast, made, read)
     effects = {
         (feature, condition): _effect(seen, contrast, made, feature, condition, doses[feature], nulls[condition])
         for feature in tested
         for condition in ASKED_OF
     }
-    found = Causes(contrast, tested, doses, effects, nulls, dosed, _curves(seen, contrast, made, tested, first, read))
-    _miss_the_rest(seen, found, answers, estimates)
+    found = Causes(contrast, tested, doses, effects, nulls, dosed, _curves(seen, contrast, made, tested, answers, read))
+    _put_baseline(seen, contrast, read, estimates)
+    present, absent = population(contrast, PRESENT), population(contrast, ABSENT)
+    patterns = [f"log_odds_change.{present}.ablated#*", f"kl.{present}.*", *(f"{each}.{absent}.*" for each in _ON_ABSENT)]
+    estimates.miss(patterns, why_no_place(seen, found))
     for slot, feature in seen.ranked(contrast):
         if feature in tested:
             _put(seen, found, made, slot, feature, read, estimates)
-            for judge, said in answers.items():
-                _put_answers(seen, found, said, judge, slot, feature, read, estimates)
     return found
+
+
+def why_no_place(seen: Observed, found: Causes) -> str:
+    """Why there is nothing at places that no tested feature has."""
+    if seen.stopped(found.contrast):
+        return seen.stopped(found.contrast)
+    if not seen.tables.has("causes"):
+        return seen.tables.why_absent("causes")
+    return f"this edit was not made; {len(found.tested)} feature{' was' if len(found.tested) == 1 else 's were'} intervened on"
 
 
 def dose_of(seen: Observed, chosen: Dosing) -> float | None:
@@ -132,51 +139,35 @@ def _curves(
     return curves
 
 
-def _miss_the_rest(seen: Observed, found: Causes, answers: Mapping[str, Answers | str], estimates: Estimates) -> None:
-    """Why there is nothing at places that no tested feature has."""
-    contrast = found.contrast
-    present, absent = population(contrast, PRESENT), population(contrast, ABSENT)
-    if seen.stopped(contrast):
-        why = seen.stopped(contrast)
-    elif not seen.tables.has("causes"):
-        why = seen.tables.why_absent("causes")
-    else:
-        why = f"this edit was not made: {len(found.tested)} features were intervened on"
-    patterns = [f"log_odds_change.{absent}.*", f"kl.{absent}.*", f"dose_response.{absent}.*", f"log_odds_change.{present}.ablated#*"]
-    estimates.miss(patterns, why)
-    said = next((each for each in answers.values() if isinstance(each, str)), why)
-    for side in (present, absent):
-        names = [f"incoherent_rate.{side}.*", f"behaviour_rate.{side}.*", f"behaviour_rate_change.{side}.*"]
-        estimates.miss(names, said)
+def _put_baseline(seen: Observed, contrast: str, read: Read, estimates: Estimates) -> None:
+    log_odds = seen.baseline.get(contrast, {})
+    for side in (PRESENT, ABSENT):
+        where = population(contrast, side)
+        items = sorted(item for item in seen.test_items.get(where, ()) if item in log_odds)
+        if items:
+            mean = partial(seen.mean, items, [log_odds[item] for item in items], read)
+            estimates.put(f"log_odds.{where}.baseline", mean, Unit.NATS)
+        else:
+            lacking = "no confirmation prompt was scored" if seen.tables.has("baseline") else seen.tables.why_absent("baseline")
+            estimates.miss([f"log_odds.{where}.baseline"], seen.stopped(contrast) or lacking)
 
 
 def _put(seen: Observed, found: Causes, made: Edited, slot: str, feature: int, read: Read, estimates: Estimates) -> None:
     contrast, absent = found.contrast, population(found.contrast, ABSENT)
     for condition, side in ASKED_OF.items():
-        name = f"log_odds_change.{population(contrast, side)}.{condition}#{slot}"
-        effect = found.effects[feature, condition]
+        where, effect = population(contrast, side), found.effects[feature, condition]
+        names = [f"{quantity}.{where}.{condition}#{slot}" for quantity in ("log_odds_change", "kl")]
         if isinstance(effect, str):
-            estimates.miss([name], effect)
-        else:
-            mean = partial(seen.mean, effect.changes.items, effect.changes.change, read)
-            estimates.put(name, mean, Unit.NATS, _records(found, condition, effect))
-    for index, dose in enumerate(seen.setup["doses"], start=1):
-        changes = made.of(contrast, feature, "steer", dose, ABSENT)
-        _put_mean(seen, f"log_odds_change.{absent}.{steered(index)}#{slot}", changes, read, estimates)
-    for index, dose in enumerate(seen.setup["clamps"], start=1):
-        changes = made.of(contrast, feature, "clamp", dose, ABSENT)
-        _put_mean(seen, f"log_odds_change.{absent}.clamped-{index}#{slot}", changes, read, estimates)
+            estimates.miss(names, effect)
+            continue
+        mean = partial(seen.mean, effect.changes.items, effect.changes.change, read)
+        estimates.put(names[0], mean, Unit.NATS, _records(found, condition, effect))
+        estimates.put(names[1], partial(_mean_kl, seen, effect.changes, read), Unit.NATS)
+    for kind, name, doses in (("steer", "steered", seen.setup["doses"]), ("clamp", "clamped", seen.setup["clamps"])):
+        for index, dose in enumerate(doses, start=1):
+            changes = made.of(contrast, feature, kind, dose, ABSENT)
+            _put_mean(seen, f"log_odds_change.{absent}.{name}-{index}#{slot}", changes, read, estimates)
     estimates.put(f"dose_response.{absent}.steered#{slot}", partial(_dose_response, seen, contrast, made, feature, read), Unit.CORRELATION)
-    effect = found.effects[feature, "steered"]
-    costs = {"ablated": made.of(contrast, feature, "ablate", 0.0, ABSENT), "steered": None if isinstance(effect, str) else effect.changes}
-    for each, changes in costs.items():
-        name = f"kl.{absent}.{each}#{slot}"
-        if changes is None:
-            estimates.miss(
-                [name], effect if each == "steered" and isinstance(effect, str) else "ablation was asked of present prompts alone"
-            )
-        else:
-            estimates.put(name, partial(_mean_kl, seen, changes, read), Unit.NATS)
 
 
 def _records(found: Causes, condition: Condition, effect: Effect) -> tuple[Null, ...]:
@@ -209,59 +200,3 @@ def _mean_kl(seen: Observed, changes: Changes, read: Read) -> Interval:
     made = seen.mean(changes.items, changes.kl, read)
     # A divergence is never negative; rounding in its logarithms can make it so by a hair.
     return replace(made, low=max(made.low, min(0.0, made.value)))
-
-
-def _put_answers(
-    seen: Observed, found: Causes, answers: Answers | str, judge: str, slot: str, feature: int, read: Read, estimates: Estimates
-) -> None:
-    if isinstance(answers, str):
-        return
-    for condition, side in ASKED_OF.items():
-        where, tail = population(found.contrast, side), f"{condition}@{judge}#{slot}"
-        dose = 0.0 if condition == "ablated" else dose_of(seen, found.doses[feature])
-        labels = {} if dose is None else answers.of(feature, EDITS[condition], dose, side)
-        names = [f"behaviour_rate.{where}.{tail}", f"behaviour_rate_change.{where}.{tail}"]
-        if not labels:
-            why = "no answers were generated under this edit" + ("" if dose is None or not dose else f" at dose {dose:g}")
-            estimates.miss(names, found.doses[feature].reason if dose is None else why)
-            continue
-        estimates.put(names[0], partial(_share, seen, labels, SHOWN, read.level), Unit.FRACTION)
-        estimates.put(names[1], partial(_rate_change, seen, labels, answers.baseline(side), read.level), Unit.FRACTION)
-        incoherent = f"incoherent_rate.{where}.{condition}#{slot}"
-        if incoherent not in estimates.found and incoherent not in estimates.absent:
-            estimates.put(incoherent, partial(_share, seen, labels, frozenset({INCOHERENT}), read.level), Unit.FRACTION)
-
-
-def _share(seen: Observed, labels: Labels, wanted: frozenset[str], level: float) -> Interval:
-    if not labels:
-        raise Undefined("no answers were generated")
-    items = sorted(labels)
-    return stats.rate(np.array([labels[item] in wanted for item in items]), seen.clusters(items), level)
-
-
-def _rate_change(seen: Observed, after: Labels, before: Labels, level: float) -> Interval:
-    items = sorted(after.keys() & before.keys())
-    if not items:
-        raise Undefined("no prompt was answered both with and without the edit")
-    shown = [np.array([labels[item] in SHOWN for item in items]) for labels in (after, before)]
-    return stats.rate_difference(shown[0], shown[1], seen.clusters(items), level)
-
-
-def put_baseline(seen: Observed, contrast: str, answers: Mapping[str, Answers | str], read: Read, estimates: Estimates) -> None:
-    """Put log-odds and behaviour of the unedited model on confirmation prompts."""
-    log_odds = seen.baseline.get(contrast, {})
-    for side in (PRESENT, ABSENT):
-        where = population(contrast, side)
-        items = sorted(item for item in seen.test_items.get(where, ()) if item in log_odds)
-        why = seen.stopped(contrast) or "no confirmation prompt was scored"
-        if items:
-            mean = partial(seen.mean, items, [log_odds[item] for item in items], read)
-            estimates.put(f"log_odds.{where}.baseline", mean, Unit.NATS)
-        else:
-            estimates.miss([f"log_odds.{where}.baseline"], why if seen.tables.has("baseline") else seen.tables.why_absent("baseline"))
-        for judge, said in answers.items():
-            name = f"behaviour_rate.{where}.baseline@{judge}"
-            if isinstance(said, str):
-                estimates.miss([name], said)
-            else:
-                estimates.put(name, partial(_share, seen, said.baseline(side), SHOWN, read.level), Unit.FRACTION)

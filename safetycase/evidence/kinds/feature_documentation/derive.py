@@ -8,9 +8,10 @@ import numpy as np
 from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.judges import judge, judge_names
 from safetycase.evidence.kinds.feature_documentation.answers import answers_of, judges_of
+from safetycase.evidence.kinds.feature_documentation.behaviour import behaviour
 from safetycase.evidence.kinds.feature_documentation.capture import capture
 from safetycase.evidence.kinds.feature_documentation.cards import cards
-from safetycase.evidence.kinds.feature_documentation.causes import Causes, causes, put_baseline
+from safetycase.evidence.kinds.feature_documentation.causes import Causes, causes
 from safetycase.evidence.kinds.feature_documentation.changes import edited
 from safetycase.evidence.kinds.feature_documentation.findings import ContrastFacts, CorpusFacts, DictionaryFacts, Found
 from safetycase.evidence.kinds.feature_documentation.gates import Gated, gates
@@ -63,9 +64,10 @@ def _of_contrasts(seen: Observed, read: Read, estimates: Estimates) -> tuple[dic
     caused, gated = {}, {}
     for contrast in seen.contrasts:
         answers = {name: answers_of(seen, contrast, name) for name in judges_of(seen, contrast, read)}
-        put_baseline(seen, contrast, answers, read, estimates)
-        caused[contrast] = causes(seen, contrast, made, answers, read, estimates)
-        gated[contrast] = gates(seen, caused[contrast], peaks, next(iter(answers.values())), read, estimates)
+        first = next(iter(answers.values()))
+        caused[contrast] = causes(seen, contrast, made, first, read, estimates)
+        behaviour(seen, caused[contrast], answers, read, estimates)
+        gated[contrast] = gates(seen, caused[contrast], peaks, first, read, estimates)
         capture(seen, contrast, read, estimates)
         probes(seen, contrast, read, estimates)
     return caused, gated

@@ -28,7 +28,7 @@ class Gated:
 
 
 @dataclass(frozen=True)
-class Reading:
+class GateCondition:
     """One condition of a gate: whether it holds, why not, and whether that could be read at all."""
 
     holds: bool
@@ -69,52 +69,52 @@ def _few_nulls(found: Causes, read: Read) -> Iterator[str]:
         if tests and tests * stats.smallest_p(len(effects)) > read.alpha + 1e-12:
             least = int(-(-tests // read.alpha)) - 1
             yield (
-                f"{found.contrast}: {len(effects)} null features were {condition}, which lets none of {tests} tests pass Holm's correction at "
-                f"{read.alpha:g}: at least {least} are needed."
+                f"{found.contrast}: {len(effects)} null features were {condition}, which lets none of {tests} tests pass Holm's correction "
+                f"at {read.alpha:g}: at least {least} are needed."
             )
 
 
-def _reads(seen: Observed, contrast: str, feature: int, peaks: Peaks, read: Read) -> Reading:
+def _reads(seen: Observed, contrast: str, feature: int, peaks: Peaks, read: Read) -> GateCondition:
     try:
         auroc = reads_contrast(seen, contrast, feature, peaks, 1 - read.alpha)
     except Undefined as undefined:
-        return Reading(False, f"Its AUROC on confirmation prompts is not known: {undefined.reason}.", readable=False)
+        return GateCondition(False, f"Its AUROC on confirmation prompts is not known: {undefined.reason}.", readable=False)
     if auroc.low > read.minimum_auroc:
-        return Reading(True)
-    return Reading(False, f"Its AUROC on confirmation prompts, {_told(auroc, '.2f')}, is not bounded above {read.minimum_auroc:g}.")
+        return GateCondition(True)
+    return GateCondition(False, f"Its AUROC on confirmation prompts, {_told(auroc, '.2f')}, is not bounded above {read.minimum_auroc:g}.")
 
 
 def _edit(
     seen: Observed, found: Causes, feature: int, condition: Condition, adjusted: Mapping[tuple[int, Condition], float], read: Read
-) -> Reading:
+) -> GateCondition:
     edit = "Ablation" if condition == "ablated" else "Steering"
     effect = found.effects[feature, condition]
     if isinstance(effect, str):
         chosen = condition == "steered" and found.doses[feature].index is None
-        return Reading(False, f"{edit}: {effect}.", readable=chosen)
+        return GateCondition(False, f"{edit}: {effect}.", readable=chosen)
     if effect.test is None:
-        return Reading(False, f"{edit} stands beside no null feature.", readable=False)
+        return GateCondition(False, f"{edit} stands beside no null feature.", readable=False)
     try:
         change = seen.mean(effect.changes.items, effect.changes.change, read, 1 - read.alpha)
     except Undefined as undefined:
         same = bool(np.ptp(effect.changes.change) <= 1e-12)
-        return Reading(False, f"{edit} changes every prompt alike: {undefined.reason}.", readable=same)
+        return GateCondition(False, f"{edit} changes every prompt alike: {undefined.reason}.", readable=same)
     reached = -change.high if condition == "ablated" else change.low
     if reached <= read.minimum_effect:
         bound = -read.minimum_effect if condition == "ablated" else read.minimum_effect
         side = "below" if condition == "ablated" else "above"
-        return Reading(False, f"{edit} changes log-odds by {_told(change, '+.2f')} nats: not bounded {side} {bound:+g}.")
+        return GateCondition(False, f"{edit} changes log-odds by {_told(change, '+.2f')} nats: not bounded {side} {bound:+g}.")
     p = adjusted[feature, condition]
     if p > read.alpha:
-        return Reading(
+        return GateCondition(
             False,
             f"{edit} moves log-odds no further than null features do: {effect.test.exceed} of {effect.test.n} move them as far "
             f"(p = {p:.3g} after Holm's correction, above {read.alpha:g}).",
         )
-    return Reading(True)
+    return GateCondition(True)
 
 
-def _coherent(found: Causes, feature: int, steering: Reading, answers: Answers | str, seen: Observed, read: Read) -> Reading:
+def _coherent(found: Causes, feature: int, steering: GateCondition, answers: Answers | str, seen: Observed, read: Read) -> GateCondition:
     """Steering must leave answers coherent on confirmation prompts too, where there are answers."""
     dose = dose_of(seen, found.doses[feature])
     if not steering.holds or isinstance(answers, str) or dose is None:
@@ -122,11 +122,11 @@ def _coherent(found: Causes, feature: int, steering: Reading, answers: Answers |
     share = answers.incoherent_share(feature, dose, test=True)
     if share is None or share <= read.max_incoherent:
         return steering
-    return Reading(False, f"Steering at dose {dose:g} makes {share:.0%} of answers incoherent, more than {read.max_incoherent:.0%}.")
+    return GateCondition(False, f"Steering at dose {dose:g} makes {share:.0%} of answers incoherent, more than {read.max_incoherent:.0%}.")
 
 
 def _gate(
-    seen: Observed, found: Causes, feature: int, reads: Reading, ablation: Reading, steering: Reading,
+    seen: Observed, found: Causes, feature: int, reads: GateCondition, ablation: GateCondition, steering: GateCondition,
     adjusted: Mapping[tuple[int, Condition], float],
 ) -> Gate:  # fmt: skip
     passes = reads.holds and (ablation.holds or steering.holds)

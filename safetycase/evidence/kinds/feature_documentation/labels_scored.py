@@ -52,7 +52,7 @@ def scored_labels(seen: Observed) -> dict[tuple[int, str], Scored]:
 
 def labels_scored(seen: Observed, scored: Mapping[tuple[int, str], Scored], read: Read, estimates: Estimates) -> None:
     """Put precision at natural density, recall, and balanced accuracy against both kinds of silent windows."""
-    why = "no such label was made" if seen.tables.has("detection") else seen.tables.why_absent("detection")
+    why = "no such label was made, or no feature has this place" if seen.tables.has("detection") else seen.tables.why_absent("detection")
     estimates.miss([f"{quantity}.corpus.*" for quantity in _QUANTITIES], why)
     labels = {(row["feature"], row["author"]) for row in seen.tables.table("labels").rows()}
     density = seen.tables.table("density")

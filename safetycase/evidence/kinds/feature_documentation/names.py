@@ -74,7 +74,7 @@ def _causes(name: str, slot: str, contrast: Contrast, ask: Ask, read: Read) -> I
     present, absent = population(name, PRESENT), population(name, ABSENT)
     yield f"log_odds_change.{present}.ablated#{slot}"
     yield f"log_odds_change.{absent}.steered#{slot}"
-    yield f"kl.{absent}.ablated#{slot}"
+    yield f"kl.{present}.ablated#{slot}"
     yield f"kl.{absent}.steered#{slot}"
     yield from (f"log_odds_change.{absent}.{steered(index)}#{slot}" for index in range(1, len(ask.doses) + 1))
     yield from (f"log_odds_change.{absent}.clamped-{index}#{slot}" for index in range(1, len(ask.clamps) + 1))

@@ -53,16 +53,14 @@ def _why_no_baseline(seen: Observed) -> str:
 
 
 def _reconstruction(quantity: str, rows: Table, offset: float, level: float) -> Interval:
-    tokens = rows["tokens"].astype(np.float64)
-    match quantity:
-        case "l0":
-            return _active(rows, level)
-        case "cosine":
-            return _per_token(rows, rows["cosine"], level, (-1.0, 1.0))
-        case "explained_variance_legacy":
-            made = _per_token(rows, rows["legacy"], level, (0.0, 1.0) if np.ptp(rows["legacy"] / tokens) <= 1e-12 else None)
-            return replace(made, method=f"legacy formula, the mean over tokens of 1 - error / spread; {made.method}")
-    unexplained = _over(rows, rows["error"], rows["spread"] - offset * tokens, level)
+    if quantity == "l0":
+        return _active(rows, level)
+    if quantity == "cosine":
+        return _per_token(rows, rows["cosine"], level, (-1.0, 1.0))
+    if quantity == "explained_variance_legacy":
+        made = _per_token(rows, rows["legacy"], level, (0.0, 1.0) if np.ptp(rows["legacy"] / rows["tokens"]) <= 1e-12 else None)
+        return replace(made, method=f"legacy formula, the mean over tokens of 1 - error / spread; {made.method}")
+    unexplained = _over(rows, rows["error"], rows["spread"] - offset * rows["tokens"], level)
     if quantity == "unexplained_variance":
         return replace(unexplained, method=f"squared error / variance, both summed over tokens; {unexplained.method}")
     explained = _complement(unexplained)

@@ -23,7 +23,7 @@ def readings(seen: Observed, read: Read, estimates: Estimates) -> None:
     """Put firing rates, AUROCs on confirmation prompts, and associations within present prompts, for every slot."""
     _put_density(seen, read, estimates)
     peaks = peaks_of(seen)
-    why = "no feature has this place" if seen.tables.has("readings") else seen.tables.why_absent("readings")
+    why = _no_place(seen) if seen.tables.has("readings") else seen.tables.why_absent("readings")
     for contrast in seen.contrasts:
         present, absent = population(contrast, PRESENT), population(contrast, ABSENT)
         patterns = [f"activation_auroc.{contrast}.*", f"natural_association.{present}.*"]
@@ -33,6 +33,10 @@ def readings(seen: Observed, read: Read, estimates: Estimates) -> None:
             continue
         for feature, slots in seen.slots.items():
             _put_of_feature(seen, contrast, feature, slots, peaks, read, estimates)
+
+
+def _no_place(seen: Observed) -> str:
+    return f"no feature has this place; {len(seen.slots)} feature{' has a card' if len(seen.slots) == 1 else 's have cards'}"
 
 
 def peaks_of(seen: Observed) -> Peaks:
@@ -62,7 +66,7 @@ def _put_density(seen: Observed, read: Read, estimates: Estimates) -> None:
     if missing is not None:
         estimates.miss(["firing_rate.corpus.*"], seen.tables.why_absent(missing))
         return
-    estimates.miss(["firing_rate.corpus.*"], "no feature has this place")
+    estimates.miss(["firing_rate.corpus.*"], _no_place(seen))
     documents = seen.tables.table("documents")
     names, tokens = documents["document"].astype(np.str_), documents["tokens"]
     by_feature = {key[0]: rows for key, rows in seen.tables.table("firing").by("feature").items()}

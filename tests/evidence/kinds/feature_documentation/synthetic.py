@@ -287,7 +287,8 @@ def _splice(plan: Planted) -> Iterator[Row]:
         for n in range(plan.documents):
             extra = lost * worse[n] + noise[n]
             yield {
-                "document": _document(n), "condition": condition, "tokens": _length(n), "cross_entropy": float(_length(n) * (clean[n] + extra)),
+                "document": _document(n), "condition": condition, "tokens": _length(n),
+                "cross_entropy": float(_length(n) * (clean[n] + extra)),
                 "kl": float(_length(n) * abs(extra)),
             }  # fmt: skip
 
@@ -354,7 +355,8 @@ def _logits(plan: Planted) -> Iterator[Row]:
             for rank in range(1, 11):
                 number = (feature + rank) % len(WORDS)
                 yield {
-                    "feature": feature, "end": end, "rank": rank, "token": number, "text": WORDS[number], "value": sign * (3.0 - 0.2 * rank),
+                    "feature": feature, "end": end, "rank": rank, "token": number, "text": WORDS[number],
+                    "value": sign * (3.0 - 0.2 * rank),
                 }  # fmt: skip
 
 
@@ -488,10 +490,10 @@ def _edits(plan: Planted, contrast: str, feature: int) -> Iterator[Row]:
     role, causal = "tested" if feature < plan.tested else "null", feature < plan.causal
     ablated, steered = (plan.ablated, plan.steered) if causal else cast("tuple[float, float]", tuple(plan.spread * rng.standard_normal(2)))
     largest = max(plan.doses)
-    edits = [("ablate", 0.0, "present", ("validation", "test"), ablated, 0.05)]
-    edits += [("steer", d, "absent", ("validation", "test"), steered * d / largest, plan.kl_per_dose * d) for d in plan.doses]
+    both = ("validation", "test")
+    edits: list[tuple[str, float, str, tuple[str, ...], float, float]] = [("ablate", 0.0, "present", both, ablated, 0.05)]
+    edits += [("steer", d, "absent", both, steered * d / largest, plan.kl_per_dose * d) for d in plan.doses]
     if role == "tested":
-        edits += [("ablate", 0.0, "absent", ("test",), ablated / 10, 0.02)]
         edits += [("clamp", c, "absent", ("test",), steered * c / max(plan.clamps), 0.3 * c) for c in plan.clamps]
     for edit, dose, side, splits, effect, kl in edits:
         for split in splits:
