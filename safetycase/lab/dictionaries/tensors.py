@@ -14,7 +14,7 @@ from torch import Tensor
 from safetycase.errors import ModelError, nearest
 from safetycase.sources.model_files import check_whole
 
-CHECKED_AT_ONCE = 1 << 24
+CHECKED_AT_ONCE = 1 << 20
 """Numbers whose finiteness is looked at in one go: a whole large matrix would need a mask of its own size."""
 
 
@@ -97,7 +97,8 @@ def open_tensors(
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether no value is NaN or infinite; looks at a part at a time."""
-    flat = tensor.reshape(-1)
+    stored = tensor if tensor.is_contiguous() or tensor.ndim != 2 else tensor.mT  # a transposed view would be copied
+    flat = stored.reshape(-1)
     return all(bool(flat[start : start + CHECKED_AT_ONCE].isfinite().all()) for start in range(0, flat.numel(), CHECKED_AT_ONCE))
 
 

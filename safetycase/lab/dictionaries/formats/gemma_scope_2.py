@@ -98,7 +98,8 @@ def cross_layer_dictionary(tensors: Tensors, layer: int, reads: Site, writes: tu
 
     `tensors` has the number of layers bound as `target`. Raises ModelError.
     """
-    W_dec = tensors.take("w_dec", "feature target d_out")[:, layer:]
+    # Copied, so that the layers left out do not stay in memory behind a view.
+    W_dec = tensors.take("w_dec", "feature target d_out")[:, layer:].contiguous()
     return _of(tensors, W_dec, reads, writes, trained_on, {})
 
 
