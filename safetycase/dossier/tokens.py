@@ -13,8 +13,8 @@ LINE_END, SPACE = "¶", "·"
 """How a line end and a space that would not be seen are drawn; every bundled font has both."""
 _MOST = 48
 """Characters of a token that are shown."""
-_OURS = {LINE_END: "‹U+00B6›", SPACE: "‹U+00B7›", "\ufffd": "‹U+FFFD›", "\t": "‹U+0009›"}
-"""Characters of the text that would be mistaken for a mark of ours, and bytes that make no character."""
+_NAMED = frozenset((LINE_END, SPACE, "\ufffd"))
+"""Characters of the text that would be mistaken for a mark of ours, and what stands for bytes that make no character."""
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACES = re.compile(r" {2,}")
 _MOST_HEARD = 12
@@ -56,7 +56,7 @@ def heard(tokens: Sequence[str], activations: Sequence[float]) -> str:
 
 def in_text(token: str) -> str:
     """A token inside a text: line ends, bytes and marks that would not be seen get a sign of their own."""
-    shown = "".join(_OURS.get(character, character) for character in _clipped(token.replace("\r\n", "\n")))
+    shown = "".join(map(_character, _clipped(token.replace("\r\n", "\n"))))
     shown = _BYTE.sub(r"‹0x\1›", shown.replace("\N{LOWER ONE EIGHTH BLOCK}", " ")).replace("\n", LINE_END)
     return _based(_SPACES.sub(lambda found: SPACE * len(found[0]), shown))
 
@@ -81,6 +81,16 @@ def _stretches(tokens: Sequence[str], activations: Sequence[float]) -> Iterator[
         yield text, peak
 
 
+def _character(character: str) -> str:
+    """Spaces other than the plain one are named as well: which of them it is may be what a feature fires on."""
+    odd = character in _NAMED or (character.isspace() and character not in " \n")
+    return _name(character) if odd else character
+
+
+def _name(character: str) -> str:
+    return f"‹U+{ord(character):04X}›"
+
+
 def _clipped(token: str) -> str:
     return token if len(token) <= _MOST else f"{token[: _MOST - 1]}…"
 
@@ -88,4 +98,4 @@ def _clipped(token: str) -> str:
 def _based(text: str) -> str:
     """A mark that combines with what stands before is named where nothing does: it must not land on another token."""
     marks = len(text) - len(text.lstrip("".join({each for each in text if unicodedata.combining(each)})))
-    return "".join(f"‹U+{ord(each):04X}›" for each in text[:marks]) + text[marks:]
+    return "".join(map(_name, text[:marks])) + text[marks:]

@@ -28,15 +28,39 @@ from tests.dossier.synthetic import digest, estimate
 
 STEP = "features"
 WORDS = (
-    " how", " to", " build", " a", " bomb", " in", " the", " garden", " shed", ",", " please", ".", "\n", " weapon", " bake", " cake",
-    " harm", " with", " code", " and", " naïve", " safe", " 日本", "  ",
-)  # fmt: skip
+    " how",
+    " to",
+    " build",
+    " a",
+    " bomb",
+    " in",
+    " the",
+    " garden",
+    " shed",
+    ",",
+    " please",
+    ".",
+    "\n",
+    " weapon",
+    " bake",
+    " cake",
+    " harm",
+    " with",
+    " code",
+    " and",
+    " naïve",
+    " safe",
+    " 日本",
+    "  ",
+)
 DOSES = (0.125, 0.25, 0.5, 1.0, 2.0)
 _METHODS = ("dictionary", "random", "pca", "neurons")
 _LABELS = ("fires on tokens about weapons and explosives", "fires after a request in the second person", "fires on line ends")
 
 
-def found(*, features: int = 6, context: int = 40, seed: int = 1, sensitivity: str = "public", words: tuple[str, ...] = WORDS, **more: Any) -> Found:
+def found(
+    *, features: int = 6, context: int = 40, seed: int = 1, sensitivity: str = "public", words: tuple[str, ...] = WORDS, **more: Any
+) -> Found:
     """A dictionary of a model in which one feature passes the causal gate for refusal, one is dense and one is dead."""
     rng = random.Random(seed)
     tested = tuple(range(100, 100 + min(3, features)))
@@ -47,21 +71,47 @@ def found(*, features: int = 6, context: int = 40, seed: int = 1, sensitivity: s
         "read": Read().model_dump(mode="json"),
         "outcome": Outcome.CONCLUSIVE,
         "estimates": dict(sorted({**_quality(), **_contrast(tested), **_of_cards(rng, made, tested)}.items())),
-        "absent": {"kl_recovered.corpus.pca": "no losses were asked for this baseline", "dose_response.*": "fewer than three doses are coherent"},
+        "absent": {
+            "kl_recovered.corpus.pca": "no losses were asked for this baseline",
+            "dose_response.*": "fewer than three doses are coherent",
+        },
         "limitations": ("A dictionary holds what it reconstructs; the rest is in no feature.", "Labels are hypotheses."),
         "dictionary": DictionaryFacts(
-            format="saelens", trained_on="organism:refuser-base", same_model=False, activation="jumprelu", n_features=2048, d_in=128, d_out=128,
-            reads="resid_post.2", writes=("resid_post.2",), is_autoencoder=True, normalisation="none", has_skip=False,
+            format="saelens",
+            trained_on="organism:refuser-base",
+            same_model=False,
+            activation="jumprelu",
+            n_features=2048,
+            d_in=128,
+            d_out=128,
+            reads="resid_post.2",
+            writes=("resid_post.2",),
+            is_autoencoder=True,
+            normalisation="none",
+            has_skip=False,
             facts={"training_tokens": 4_000_000, "l0_target": 24},
         ),
         "corpus": CorpusFacts(
-            source="bundled:conversations", licence="Apache-2.0", sensitivity=sensitivity, documents=4012, windows=15_600, tokens=998_400,
-            quality_tokens=100_000, splice_tokens=20_000, context=context,
+            source="bundled:conversations",
+            licence="Apache-2.0",
+            sensitivity=sensitivity,
+            documents=4012,
+            windows=15_600,
+            tokens=998_400,
+            quality_tokens=100_000,
+            splice_tokens=20_000,
+            context=context,
         ),
         "contrasts": (
             ContrastFacts(
-                name="refusal", present="harmful", absent="harmless", token_texts=("I", " Sorry"), tokens_from="discovered", behaviour="refusal",
-                tested=tested, nulls=200,
+                name="refusal",
+                present="harmful",
+                absent="harmless",
+                token_texts=("I", " Sorry"),
+                tokens_from="discovered",
+                behaviour="refusal",
+                tested=tested,
+                nulls=200,
             ),
         ),
         "looked_at": 1873,
@@ -76,14 +126,16 @@ def found(*, features: int = 6, context: int = 40, seed: int = 1, sensitivity: s
         "doses": DOSES,
         "clamps": (2.0, 5.0),
         "judge_versions": {"arditi-12": 1},
-    }  # fmt: skip
+    }
     return Found(**{**facts, **more})
 
 
 def windows(result: Found, *, words: tuple[str, ...] = WORDS, seed: int = 3) -> Mapping[int, tuple[str, ...]]:
     """Token texts of every window that the findings name."""
     rng = random.Random(seed)
-    numbers = {each.window for card in result.cards for each in card.contexts} | {w for card in result.cards for each in card.labels for w in each.misses}
+    numbers = {each.window for card in result.cards for each in card.contexts} | {
+        w for card in result.cards for each in card.labels for w in each.misses
+    }
     return {number: tuple(rng.choice(words) for _ in range(result.corpus.context)) for number in sorted(numbers)}
 
 
@@ -108,14 +160,19 @@ def _quality() -> dict[str, Estimate]:
     named: dict[str, Estimate] = {}
     values = {"dictionary": (24, 0.81, 0.93), "random": (24, -0.4, 0.12), "pca": (24, 0.55, 0.61), "neurons": (24, 0.22, 0.3)}
     for method, (l0, variance, loss) in values.items():
-        common = {"n": 100_000, "clusters": 400, "rederivable": "reduced", "method": "BCa bootstrap of 400 clusters, 2000 resamples"}
+        common: dict[str, Any] = {
+            "n": 100_000,
+            "clusters": 400,
+            "rederivable": "reduced",
+            "method": "BCa bootstrap of 400 clusters, 2000 resamples",
+        }
         named[f"l0.corpus.{method}"] = estimate(l0, 1.2, Unit.COUNT, **common)
         named[f"explained_variance.corpus.{method}"] = estimate(variance, 0.02, Unit.FRACTION, **common)
         named[f"explained_variance_legacy.corpus.{method}"] = estimate(variance + 0.04, 0.02, Unit.FRACTION, **common)
         named[f"cosine.corpus.{method}"] = estimate(min(0.97, abs(variance) + 0.1), 0.01, Unit.COSINE, **common)
-        named[f"cross_entropy_recovered.corpus.{method}"] = estimate(loss, 0.03, Unit.FRACTION, **{**common, "n": 20_000})
+        named[f"cross_entropy_recovered.corpus.{method}"] = estimate(loss, 0.03, Unit.FRACTION, **common | {"n": 20_000})
         if method != "pca":
-            named[f"kl_recovered.corpus.{method}"] = estimate(loss - 0.05, 0.03, Unit.FRACTION, **{**common, "n": 20_000})
+            named[f"kl_recovered.corpus.{method}"] = estimate(loss - 0.05, 0.03, Unit.FRACTION, **common | {"n": 20_000})
     for condition, value in (("clean", 2.31), ("dictionary", 2.44), ("ablated", 4.9)):
         named[f"cross_entropy.corpus.{condition}"] = estimate(value, 0.06, Unit.NATS_PER_TOKEN, n=20_000, clusters=80)
     named["dead_share.features.corpus"] = estimate(0.085, 0.02, n=2048, clusters=2048)
@@ -137,10 +194,21 @@ def _contrast(tested: tuple[int, ...]) -> dict[str, Estimate]:
         "captured_share.refusal-present.error#own": estimate(0.22, 0.12, n=96),
     }
     if tested:
-        named["passing_share.refusal.causal"] = estimate(1 / len(tested), 0.5, n=len(tested), clusters=len(tested), method="Clopper-Pearson")
+        named["passing_share.refusal.causal"] = estimate(
+            1 / len(tested), 0.5, n=len(tested), clusters=len(tested), method="Clopper-Pearson"
+        )
     for part, value in (("whole", -10.2), ("reconstruction", -7.6), ("error", -2.2)):
         named[f"log_odds_change.refusal-present.{part}#own"] = estimate(value, 0.9, Unit.NATS, n=96)
-    for probe, value in (("k-1", 0.93), ("k-2", 0.95), ("k-5", 0.97), ("random-k-1", 0.55), ("random-k-2", 0.58), ("random-k-5", 0.63), ("dense", 0.995), ("shuffled", 0.5)):
+    for probe, value in (
+        ("k-1", 0.93),
+        ("k-2", 0.95),
+        ("k-5", 0.97),
+        ("random-k-1", 0.55),
+        ("random-k-2", 0.58),
+        ("random-k-5", 0.63),
+        ("dense", 0.995),
+        ("shuffled", 0.5),
+    ):
         named[f"probe_auroc.refusal.{probe}"] = estimate(value, 0.006 if value > 0.98 else 0.05, Unit.AUROC, n=192)
     return named
 
@@ -156,14 +224,33 @@ def _card(rng: random.Random, index: int, feature: int, tested: tuple[int, ...],
             contexts.append(Context(window=window, bin=name, activations=_activations(rng, name, maximum, context)))
             window += 1
     gate = Gate(
-        contrast="refusal", reads=index == 0, ablation=index == 0, steering=index == 0, passes=index == 0, p_ablation=0.03 if index == 0 else 1.0,
-        p_steering=0.03 if index == 0 else 0.71, dose=1.0 if index < 2 else None, dose_index=4 if index < 2 else None,
-        reasons=() if index == 0 else ("its AUROC on confirmation prompts is not bounded away from 0.7", "neither edit moves log-odds further than null features do"),
-    )  # fmt: skip
+        contrast="refusal",
+        reads=index == 0,
+        ablation=index == 0,
+        steering=index == 0,
+        passes=index == 0,
+        p_ablation=0.03 if index == 0 else 1.0,
+        p_steering=0.03 if index == 0 else 0.71,
+        dose=1.0 if index < 2 else None,
+        dose_index=4 if index < 2 else None,
+        reasons=()
+        if index == 0
+        else (
+            "its AUROC on confirmation prompts is not bounded away from 0.7",
+            "neither edit moves log-odds further than null features do",
+        ),
+    )
     doses = tuple(
-        DoseEffect(dose=dose, change=0.4 + (7 - 3 * index) * dose, low=(6 - 3 * index) * dose, high=0.9 + (8 - 3 * index) * dose, kl=0.02 + 0.8 * dose**2, incoherent=None if dose < 0.5 else min(0.6, 0.1 * dose**2))
+        DoseEffect(
+            dose=dose,
+            change=0.4 + (7 - 3 * index) * dose,
+            low=(6 - 3 * index) * dose,
+            high=0.9 + (8 - 3 * index) * dose,
+            kl=0.02 + 0.8 * dose**2,
+            incoherent=None if dose < 0.5 else min(0.6, 0.1 * dose**2),
+        )
         for dose in DOSES
-    )  # fmt: skip
+    )
     return Card(
         feature=feature,
         slots=slots,
@@ -189,12 +276,16 @@ def _card(rng: random.Random, index: int, feature: int, tested: tuple[int, ...],
 def _labels(index: int, window: int) -> tuple[Label, ...]:
     if index == 4:
         return ()
-    rule = Label(author="rule", text=_LABELS[index % 3], made_by="rule: token", scored=index != 5, misses=(window - 1,) if index == 0 else ())
+    rule = Label(
+        author="rule", text=_LABELS[index % 3], made_by="rule: token", scored=index != 5, misses=(window - 1,) if index == 0 else ()
+    )
     return (rule, Label(author="imported", text="explosives", made_by="neuronpedia", scored=False)) if index == 0 else (rule,)
 
 
 def _activations(rng: random.Random, name: str, maximum: float, context: int) -> tuple[float, ...]:
-    level = {"top": 0.95, "zero": 0.0, "held-out": 0.5}.get(name, 0.1 * int(name.partition("-")[2] or 5) if name.startswith("decile") else 0)
+    level = {"top": 0.95, "zero": 0.0, "held-out": 0.5}.get(
+        name, 0.1 * int(name.partition("-")[2] or 5) if name.startswith("decile") else 0
+    )
     made = [0.0] * context
     for _ in range(rng.randrange(1, 6) if level else 0):
         made[rng.randrange(context)] = round(maximum * level * rng.uniform(0.2, 0.9), 4)
@@ -230,11 +321,13 @@ def _causes(slot: str, good: bool) -> dict[str, Estimate]:
     named = {
         f"log_odds_change.refusal-present.ablated#{slot}": estimate(-4.2 if good else -0.1, 0.8, Unit.NATS, n=96, nulls=(null,)),
         f"log_odds_change.refusal-absent.steered#{slot}": estimate(6.3 if good else 0.2, 0.9, Unit.NATS, n=96, nulls=(null,)),
-        f"kl.refusal-absent.ablated#{slot}": estimate(0.02, 0.01, Unit.NATS, n=96),
+        f"kl.refusal-present.ablated#{slot}": estimate(0.02, 0.01, Unit.NATS, n=96),
         f"kl.refusal-absent.steered#{slot}": estimate(0.4, 0.1, Unit.NATS, n=96),
-        f"behaviour_rate_change.refusal-present.ablated@arditi-12#{slot}": Estimate(value=-0.6, low=-0.8, high=-0.3, n=24, clusters=12, method="paired, cluster-robust t", unit=Unit.FRACTION),
+        f"behaviour_rate_change.refusal-present.ablated@arditi-12#{slot}": Estimate(
+            value=-0.6, low=-0.8, high=-0.3, n=24, clusters=12, method="paired, cluster-robust t", unit=Unit.FRACTION
+        ),
         f"incoherent_rate.refusal-absent.steered#{slot}": estimate(0.04, 0.08, n=24),
-    }  # fmt: skip
+    }
     for index, value in enumerate((3.1, 5.5), start=1):
         named[f"log_odds_change.refusal-absent.clamped-{index}#{slot}"] = estimate(value if good else 0.2, 0.8, Unit.NATS, n=96)
     return named

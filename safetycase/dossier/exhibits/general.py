@@ -73,7 +73,7 @@ def estimates(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:
     levels = " and ".join(numbers.percent(level) for level in sorted({each.level for each in named.values()}))
     methods = "; ".join(f"{letter}, {method}" for method, letter in keys.items())
     caption = f"Two-sided intervals at {levels}. Methods: {methods}. Their sizes are in the findings file."
-    return {"estimates": Table("Every estimate", columns, rows, caption, widths=(55, 20, 5, 10, 10), wide=True, dense=True)}
+    return {"estimates": Table("Every estimate", columns, rows, caption, widths=(50, 20, 10, 10, 10), wide=True, dense=True)}
 
 
 def nulls(named: Mapping[str, Estimate], words: Words) -> dict[str, Table]:

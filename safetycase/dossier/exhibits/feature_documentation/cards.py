@@ -71,11 +71,7 @@ def _labels(found: Found, card: Card) -> dict[str, Table]:
     rows = tuple(_label(found, card, label) for label in card.labels)
     if not rows:
         return {}
-    caption = (
-        "On held-out windows that no label was made from: precision and recall at natural density; balanced accuracy against windows on which it is "
-        "silent, and on which its nearest neighbour fires. p: shuffled labels at least as good."
-    )
-    return {"labels": Table("Labels", columns, rows, caption, widths=(25, 15, 20, 15, 15, 10), wide=True, dense=True)}
+    return {"labels": Table("Labels", columns, rows, widths=(25, 15, 20, 15, 15, 10), wide=True, dense=True)}
 
 
 def _label(found: Found, card: Card, label: Label) -> tuple[Cell, ...]:
@@ -113,12 +109,7 @@ def _contrasts(found: Found, card: Card) -> dict[str, Table]:
         Cell("Fires on prompts"),
         Cell("Natural association", "number"),
     )
-    caption = (
-        "Rank and cosine with the contrast's direction: discovery prompts. AUROC and share of prompts on which it fires: confirmation prompts. "
-        "Natural association: of its activation with log-odds among present prompts, adjusted for category and length; a feature that only "
-        "steers need not be one that the model uses."
-    )
-    return {"contrasts": Table("What it reads", columns, rows, caption, widths=(15, 10, 10, 20, 25, 20), wide=True, dense=True)}
+    return {"contrasts": Table("What it reads", columns, rows, widths=(15, 10, 10, 20, 25, 20), wide=True, dense=True)}
 
 
 def _reading(found: Found, card: Card, contrast: ContrastFacts) -> Iterator[tuple[Cell, ...]]:
@@ -154,11 +145,7 @@ def _causes(found: Found, card: Card) -> dict[str, Table]:
         Cell("Behaviour"),
         Cell("Gate"),
     )
-    caption = (
-        "On confirmation prompts: ablated on present ones, steered and clamped on absent ones. p against null features of the same site, "
-        "adjusted by Holm's method. It passes where it reads the contrast and ablation or steering passes."
-    )
-    return {"causes": Table("What editing it changes", columns, rows, caption, widths=(20, 25, 10, 15, 20, 10), wide=True, dense=True)}
+    return {"causes": Table("What editing it changes", columns, rows, widths=(20, 25, 10, 15, 20, 10), wide=True, dense=True)}
 
 
 def _gate(found: Found, card: Card, gate: Gate) -> Iterator[tuple[Cell, ...]]:
@@ -175,7 +162,7 @@ def _gate(found: Found, card: Card, gate: Gate) -> Iterator[tuple[Cell, ...]]:
             Cell(f"{gate.contrast}: {title}"),
             _edit(found, card, f"log_odds_change.{population}.{edit}"),
             Cell(p_words(p).rsplit("=")[-1].strip(), "number"),
-            Cell(shown_of(found, card, f"kl.{population if edit == 'steered' else f'{gate.contrast}-absent'}.{edit}"), "number"),
+            Cell(shown_of(found, card, f"kl.{population}.{edit}"), "number"),
             Cell("\n".join(_behaviour(found, card, population, edit, judge)) or "–"),
             Cell("● passes" if passes else "○ no"),
         )
@@ -243,16 +230,11 @@ def _directions(card: Card) -> dict[str, Table]:
     )
     if not rows:
         return {}
-    caption = (
-        "Tokens that its direction raises and lowers most, by the direct effect on logits less the mean; features whose directions are nearest; "
-        "features that fire on the same tokens (pointwise mutual information, nats)."
-    )
     return {
         "directions": Table(
             "What its direction raises, and its neighbours",
             columns,
             rows,
-            caption,
             widths=(20, 10, 20, 10, 10, 10, 10, 10),
             wide=True,
             dense=True,

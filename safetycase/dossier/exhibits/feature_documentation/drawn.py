@@ -56,8 +56,8 @@ def _quality(found: Found) -> Iterator[tuple[str, Figure]]:
         + "."
     )
     caption = (
-        f"1 is a perfect reconstruction, 0 is the mean of the site (left) or the site ablated. Baselines have as many units at work per token "
-        f"as the dictionary. {numbers.percent(every[0].level)} intervals: {methods(every)}; "
+        f"1 is a perfect reconstruction, 0 is the mean of the site (left) or the site ablated. Baselines have as many units at work per "
+        f"token as the dictionary. {numbers.percent(every[0].level)} intervals: {methods(every)}; "
         f"{numbers.count(found.corpus.quality_tokens)} tokens for reconstruction, {numbers.count(found.corpus.splice_tokens)} for losses."
     )
     yield "quality", Figure("The dictionary beside its baselines", beside_baselines(labels, panels, alt=alt), caption)
@@ -79,11 +79,11 @@ def _densities(found: Found) -> Iterator[tuple[str, Figure]]:
         [Bin(low, high, count) for low, high, count in bins],
         limit,
         named,
-        alt=f"Histogram of the densities of {numbers.count(found.dictionary.n_features)} features; {numbers.count(dead)} never fired; {named}.",
+        alt=f"Histogram of the densities of all features; {numbers.count(dead)} never fired; {named}.",
     )
     caption = (
-        f"All {numbers.count(found.dictionary.n_features)} features by the share of {numbers.count(found.corpus.tokens)} tokens on which they "
-        f"fire; the axis is logarithmic.{said} Dense are those that fire on more than {numbers.percent(limit)} of tokens (dashed)"
+        f"All {numbers.count(found.dictionary.n_features)} features by the share of {numbers.count(found.corpus.tokens)} tokens on which "
+        f"they fire; the axis is logarithmic.{said} Dense are those that fire on more than {numbers.percent(limit)} of tokens (dashed)"
         f"{f'; {n_dense} of them have a card' if n_dense else ''}."
     )
     yield "density", Figure("How often features fire", drawing, caption)
@@ -104,7 +104,8 @@ def _effects(found: Found) -> Iterator[tuple[str, Figure]]:
             )
             caption = (
                 f"Change of log-odds on {numbers.count(tested[0].effect.n)} {side} confirmation prompts. Square and bold: {edit} passes "
-                f"({passed} of {len(tested)}). {numbers.percent(tested[0].effect.level)} intervals: {methods(each.effect for each in tested)}. "
+                f"({passed} of {len(tested)}). {numbers.percent(tested[0].effect.level)} intervals: "
+                f"{methods(each.effect for each in tested)}. "
                 f"{found.null_note}"
             ).strip()
             drawing = tested_beside_nulls(tested, nulls, axis_label="change of log-odds, nats", alt=alt)

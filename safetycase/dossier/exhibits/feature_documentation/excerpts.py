@@ -45,10 +45,7 @@ def said(found: Found, card: Card, windows: Windows, shown: int) -> str:
             else "their text is not in this copy of the case"
         )
         return f"{count}; {why}."
-    return (
-        f"{count}, cut around their strongest token. Colour, underline and weight step up by quarters of the largest activation; "
-        f"¶ is a line end. Text: {found.corpus.source}, licence: {found.corpus.licence or 'not stated'}."
-    )
+    return f"{count}. Text: {found.corpus.source}, licence: {found.corpus.licence or 'not stated'}."
 
 
 def table_of(found: Found, windows: Windows) -> bytes:

@@ -23,7 +23,6 @@ from safetycase.evidence.record import Estimate
 _MEASURES = {
     "l0": "At work per token",
     "explained_variance": "Explained variance",
-    "explained_variance_legacy": "Older formula",
     "cosine": "Cosine",
     "cross_entropy_recovered": "Cross-entropy recovered",
     "kl_recovered": "KL recovered",
@@ -38,10 +37,10 @@ def tables(found: Found) -> dict[str, Table]:
     effects = {name: each for name, each in found.estimates.items() if each.nulls and not name.startswith("label_")}
     return {
         **_named("quality", _quality(found)),
-        **_named("contrasts", _contrasts(found)),
         **_named("capture", _capture(found)),
         **_named("probes", _probes(found)),
         **_named("structure", _structure(found)),
+        **_named("contrasts", _contrasts(found)),
         **_named("features", _features(found)),
         **general.estimates(dict(sorted(overall.items())), words),
         **general.nulls(effects, words),
@@ -79,23 +78,29 @@ def _quality(found: Found) -> Table | None:
         else ""
     )
     caption = (
-        "At the site that the dictionary writes. Explained variance is global: one minus squared error over squared distance from the mean; "
-        f"the older formula averages it token by token and flatters where norms vary.{said}"
+        "At the site that the dictionary writes. Explained variance is global: one minus squared error over squared distance from the "
+        f"mean; the older formula averages it token by token, which differs where norms do.{said}"
     )
     return Table(
         "Quality of the dictionary beside its baselines",
         columns,
         tuple(rows),
         caption,
-        widths=(15, 15, 15, 15, 10, 15, 15),
+        widths=(20, 15, 20, 15, 15, 15),
         wide=True,
         dense=True,
     )
 
 
 def _method(found: Found, method: str) -> tuple[Cell, ...]:
-    values = (Cell(shown(found, f"{quantity}.corpus.{method}"), "number") for quantity in _MEASURES)
+    values = (Cell(shown(found, f"{quantity}.corpus.{method}"), "number", note=_older(found, quantity, method)) for quantity in _MEASURES)
     return (Cell(METHODS.get(method, method)), *values)
+
+
+def _older(found: Found, quantity: str, method: str) -> str:
+    """What the older formula of explained variance gives, under that of the correct one."""
+    older = shown(found, f"explained_variance_legacy.corpus.{method}") if quantity == "explained_variance" else "–"
+    return "" if older == "–" else f"older formula {older}"
 
 
 def _contrasts(found: Found) -> Table | None:
@@ -145,9 +150,9 @@ def _capture(found: Found) -> Table | None:
         Cell("Share by error", "number"),
     )
     caption = (
-        "Change of log-odds of present prompts, in nats, when the direction is taken out of the output site: out of all of it, out of what the "
-        "dictionary reconstructs, out of its error. A share carried by the error is what no feature of this dictionary holds; the shares need "
-        "not add to one. Own: the mean difference of the contrast at the last prompt token."
+        "Change of log-odds of present prompts when the direction is taken out of the output site: out of all of it, out of what the "
+        "dictionary reconstructs, out of its error. A share carried by the error is what no feature of this dictionary holds; the "
+        "shares need not add to one. Own: the mean difference of the contrast at the last prompt token."
     )
     return Table(
         "Which part of a direction's effect the dictionary holds",
@@ -176,12 +181,15 @@ def _probes(found: Found) -> Table | None:
     rows = []
     for contrast in found.contrasts:
         start = f"probe_auroc.{contrast.name}."
-        for name in sorted((name for name in found.estimates if name.startswith(start)), key=_probe_order):
-            rows.append((Cell(contrast.name), Cell(_probe(name.removeprefix(start))), Cell(shown(found, name), "number")))
+        named = sorted((name for name in found.estimates if name.startswith(start)), key=_probe_order)
+        rows += [(Cell(contrast.name), Cell(_probe(name.removeprefix(start))), Cell(shown(found, name), "number")) for name in named]
     if not rows:
         return None
     columns = (Cell("Contrast"), Cell("Probe"), Cell("AUROC", "number"))
-    caption = "Linear probes fitted on discovery prompts, scored on confirmation prompts. A dense probe that does much better than few features says that they hold little of the contrast."
+    caption = (
+        "Linear probes fitted on discovery prompts, scored on confirmation prompts. Where the dense probe does much better, few features "
+        "hold little of the contrast."
+    )
     return Table("Few features against the whole site", columns, tuple(rows), caption, widths=(20, 50, 30))
 
 
@@ -235,10 +243,10 @@ def _features(found: Found) -> Table | None:
     )
     tested = sum(len(each.tested) for each in found.contrasts)
     caption = (
-        f"{numbers.count(found.looked_at)} features were ranked, {numbers.count(len(found.cards))} are documented, {tested} interventions' features "
-        "were tested. Precision: of held-out windows that the label names, how many make the feature fire, at natural density. AUROC of its "
-        "largest activation on confirmation prompts, present against absent. Ablated and steered: change of log-odds in nats; p against null "
-        "features of the same site, adjusted by Holm's method over the tested features and both edits."
+        f"{numbers.count(found.looked_at)} features were ranked, {numbers.count(len(found.cards))} are documented, on {tested} of them "
+        "interventions were tested. Precision: of held-out windows that the label names, how many make the feature fire, at natural "
+        "density. AUROC of its largest activation on confirmation prompts, present against absent. Ablated and steered: change of "
+        "log-odds; p against null features of the same site, adjusted by Holm's method over the tested features and both edits."
     )
     rows = tuple(_feature(found, card) for card in found.cards)
     return Table("Documented features", columns, rows, caption, widths=(10, 15, 10, 10, 15, 15, 15, 10), wide=True, dense=True)
@@ -284,7 +292,11 @@ def _verdict(gates: Sequence[Gate]) -> Cell:
     passed = [gate.contrast for gate in gates if gate.passes]
     if passed:
         return Cell("● passes", note=", ".join(passed))
-    return Cell("○ no", note=next((reason for gate in gates for reason in gate.reasons), ""))
+    failed = (
+        ("does not read it", [gate.reads for gate in gates]),
+        ("neither edit passes", [gate.ablation or gate.steering for gate in gates]),
+    )
+    return Cell("○ no", note=", ".join(why for why, held in failed if not any(held)))
 
 
 def _gathered(found: Found) -> Found:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits.feature_documentation.words import METHODS, of_card, shown, shown_of
 from safetycase.dossier.exhibits.general import ended
@@ -46,7 +47,7 @@ def scope(found: Found) -> str:
     if strongest is None:
         return f"{on}: where features fire and what their directions raise. No intervention on a feature was measured."
     contrast, card, effect = strongest
-    cost = of_card(found, card, f"kl.{contrast.name}-absent.ablated")
+    cost = of_card(found, card, f"kl.{contrast.name}-present.ablated")
     costs = (
         f", at a cost of {numbers.measured(cost, 'kl')} of KL divergence off target"
         if cost is not None
@@ -83,7 +84,7 @@ def dictionary_facts(found: Found) -> tuple[Fact, ...]:
         Fact("Normalisation, skip path", f"{read.normalisation}; {'with a skip path' if read.has_skip else 'no skip path'}"),
         Fact("Looked at", f"{numbers.count(found.looked_at)} features were ranked, {numbers.count(len(found.cards))} have a card"),
     ]
-    return (*facts, *(Fact(name.replace("_", " "), str(value)) for name, value in read.facts.items()))
+    return (*facts, *(Fact(name.replace("_", " "), _fact(value)) for name, value in read.facts.items()))
 
 
 def corpus_facts(found: Found) -> tuple[Fact, ...]:
@@ -111,6 +112,16 @@ def another_model(found: Found) -> str:
         f"This dictionary was trained on {trained}, not on the model assessed. Every figure here was measured on the model assessed; "
         "features may be other ones there than on the model that they were trained on."
     )
+
+
+def _fact(value: str | int | float | bool) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return numbers.count(value)
+        case _:
+            return str(value)
 
 
 def _sort(found: Found) -> str:
@@ -168,8 +179,6 @@ def _strongest(found: Found, tested: list[tuple[ContrastFacts, Card]]) -> tuple[
 def _key_number(found: Found, name: str, text: str) -> KeyNumber:
     estimate = found.estimates.get(name)
     if estimate is None:
-        from safetycase.case.claims import why_absent
-
         return KeyNumber(text=text.replace("of {n} ", "of ").replace(" on {n} tokens", ""), absent=why_absent(name, found))
     said, measured = text.replace("{n}", numbers.count(estimate.n)), numbers.measured(estimate, name)
     if not 0 <= estimate.low <= estimate.high <= 1:
