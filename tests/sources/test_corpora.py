@@ -269,3 +269,12 @@ def test_a_parquet_file_says_how_many_rows_it_holds(tmp_path: Path) -> None:
 
     assert load(write(tmp_path / "rows.parquet", rows)).rows == 3
     assert load(write(tmp_path / "rows.jsonl", rows)).rows is None
+
+
+@pytest.mark.parametrize("name", corpora.bundled_corpora())
+def test_a_bundled_corpus_can_be_read_to_its_end(tmp_path: Path, name: str) -> None:
+    """Conversations, each with something said by both sides."""
+    found = list(load_corpus("talk", f"bundled:{name}", base=tmp_path).documents())
+
+    assert len(found) > 1000
+    assert all(each.messages is not None and {turn.role for turn in each.messages} == {"user", "assistant"} for each in found)
