@@ -33,7 +33,7 @@ def cards(
 
 
 def _in_order(seen: Observed) -> list[int]:
-    """By the contrasts in the plan's order and rank, then by index."""
+    """By contrast and rank, then those that the plan names by index, then by lot."""
     order: dict[int, None] = {}
     for contrast in seen.contrasts:
         order |= {feature: None for _, feature in seen.ranked(contrast)}

@@ -10,8 +10,8 @@ from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESE
 STANDING = (
     "No dictionary holds all features of a model; dictionaries trained from another seed or at another width find others. That a "
     "dictionary has no feature for something does not show that the model has none.",
-    "Dictionaries with random decoders come close to trained ones in published comparisons (interpretability 0.87 beside 0.90, probing 0.69 "
-    "beside 0.72, editing 0.73 beside 0.72; arXiv 2602.14111): read every measure of the dictionary beside its baselines here.",
+    "Dictionaries with random decoders come close to trained ones in published comparisons (interpretability 0.87 beside 0.90, probing "
+    "0.69 beside 0.72, editing 0.73 beside 0.72; arXiv 2602.14111): read every measure of the dictionary beside its baselines here.",
     "What the dictionary does not reconstruct is part of the model too: it stays in place under every edit, and nothing here documents it.",
     "Contexts of highest activation show the strongest part of what a feature responds to; the deciles show the rest, and a window "
     "shows no more than its own tokens.",
@@ -97,6 +97,11 @@ def _of_causes(seen: Observed, causes: Mapping[str, Causes], read: Read) -> Iter
                 f"{read.max_kl:g} nats off target; they count as changing nothing."
             )
     if any(found.tested for found in causes.values()):
+        if seen.tables.has("answers"):
+            yield (
+                "Which doses of steering leave answers coherent is judged on answers to confirmation prompts where none to discovery "
+                "prompts were generated; for null features none are. It can only take doses away from a tested feature."
+            )
         yield (
             "Null features are matched by norm and firing rate, not by meaning: some of them may truly take part in the behaviour, which "
             "makes the gate stricter."

@@ -34,8 +34,8 @@ class Observed:
 
     @property
     def contrasts(self) -> tuple[str, ...]:
-        """The contrasts of the plan."""
-        return tuple(self.setup["contrasts"])
+        """The contrasts of the plan, by name: the order in which the plan declares them is not stored."""
+        return tuple(sorted(self.setup["contrasts"]))
 
     def stopped(self, contrast: str) -> str:
         """Why nothing could be asked of a contrast's log-odds; empty where it could."""
@@ -65,11 +65,11 @@ class Observed:
         return stats.mean(values, self.clusters(items), level or read.level, self.tables.seed, read.resamples)
 
     def rows(self, table: str, **equals: Any) -> Table | str:
-        """The rows of an optional table that have these values, or why there are none."""
+        """The rows of an optional table that have these values, or the reason why there are none."""
         if not self.tables.has(table):
             return self.tables.why_absent(table)
         found = self.tables.table(table).where(**equals)
-        return found if len(found) else f"the table {table!r} has no such row"
+        return found if len(found) else self.tables.absent.get(table, f"the table {table!r} has no such row")
 
 
 def observed(tables: Tables) -> Observed:

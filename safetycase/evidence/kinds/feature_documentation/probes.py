@@ -39,7 +39,7 @@ def absorption_of(seen: Observed, contrast: str) -> Mapping[str, Values] | str:
     """Of every present confirmation prompt, whether it is absorbed in full and in what part; or why not known."""
     rows = seen.rows("absorption", contrast=contrast)
     if isinstance(rows, str):
-        return rows if not seen.tables.has("absorption") else "absorption was not looked for in this contrast"
+        return rows
     items = rows["item"].tolist()
     return {column: dict(zip(items, rows[column].astype(np.float64).tolist(), strict=True)) for column in ("full", "fraction")}
 
@@ -47,8 +47,7 @@ def absorption_of(seen: Observed, contrast: str) -> Mapping[str, Values] | str:
 def _put_probes(seen: Observed, contrast: str, read: Read, estimates: Estimates) -> None:
     rows = seen.rows("probes", contrast=contrast)
     if isinstance(rows, str):
-        why = "no probe was fitted for this contrast" if seen.tables.has("probes") else rows
-        estimates.miss([f"probe_auroc.{contrast}.*"], why)
+        estimates.miss([f"probe_auroc.{contrast}.*"], rows)
         return
     estimates.miss([f"probe_auroc.{contrast}.*"], "a probe of so many features was not fitted")
     for (probe,), scores in rows.by("probe").items():
@@ -78,5 +77,5 @@ def _fraction(seen: Observed, fractions: Values, read: Read) -> Interval:
 def _contrastive(seen: Observed, contrast: str, method: str, read: Read) -> Interval:
     rows = seen.rows("pairs", contrast=contrast, method=method)
     if isinstance(rows, str):
-        raise Undefined(rows if not seen.tables.has("pairs") else "no families of this contrast hold prompts of both classes")
+        raise Undefined(rows)
     return stats.mean(rows["contrastive"], rows["family"].astype(np.str_), read.level, seen.tables.seed, read.resamples)

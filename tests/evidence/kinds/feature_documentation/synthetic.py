@@ -1,6 +1,6 @@
 """Tables of a documentation of features with a planted truth, as the lab would have stored them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, cast
@@ -57,9 +57,11 @@ class Planted:
     spread: float = 0.3
     """Standard deviation of what null features do."""
     auroc: float = 0.95
-    """Of the causal features' activation, present against absent; all others 0.5."""
+    """Of the activation of the features that read the contrast, present against absent; all others 0.5."""
+    reading: int | None = None
+    """How many of the highest-ranking features read it; None: the causal ones."""
     association: float = 0.6
-    """Correlation of a causal feature's activation with the log-odds, within present prompts of a category."""
+    """Correlation of their activation with the log-odds, within present prompts of a category."""
     sensitivity: float = 0.9
     """Of the labels, on windows in which the feature fires."""
     false_positives: float = 0.05
@@ -100,7 +102,11 @@ class Planted:
     n_test: int = 24
     n_validation: int = 8
     answers: int = 12
-    """Confirmation prompts per class that are answered."""
+    """Prompts per class and split that are answered."""
+    answers_to: tuple[str, ...] = ("test",)
+    """Splits of which steered answers were generated."""
+    garbled_in: tuple[str, ...] = ("validation", "test")
+    """Splits in which such answers are incoherent."""
     families: int = 8
     held_out: int = 20
     shuffles: int = 10
@@ -127,7 +133,7 @@ def ask(**truth: Any) -> Ask:
     )  # fmt: skip
 
 
-def found(read: Read = READ, **truth: Any) -> Found:
+def found(read: Read = READ, /, **truth: Any) -> Found:
     """Findings of a documentation of which this is true."""
     return _default_found() if read == READ and not truth else derive(tables(**truth), read)
 
@@ -155,7 +161,7 @@ def _tables(**truth: Any) -> Tables:
     return Tables(question="cd" * 32, seed=plan.seed, rows={name: stored(name, each) for name, each in rows.items()}, absent=absent)
 
 
-def stored(name: str, rows: list[Row]) -> Table:
+def stored(name: str, rows: Sequence[Row]) -> Table:
     """Rows through the bytes of the store and back."""
     spec = next(each for each in TABLES if each.name == name)
     return decode_rows(spec, [encode_rows(spec, rows)[0]])
@@ -447,13 +453,13 @@ def _offset(seed: int, item: str) -> float:
 
 
 def _readings(plan: Planted) -> Iterator[Row]:
-    """A causal feature's activation rises with the log-odds among present prompts; the others' with nothing."""
+    """The activation of features that read the contrast rises with the log-odds among present prompts; the others' with nothing."""
     distance = np.sqrt(2) * special.ndtri(plan.auroc)
     for row in _items(plan):
         contrast, side = row["population"].split("-", 1)
         own = _offset(plan.seed, row["item"])
         for feature in documented(plan):
-            causal = feature < plan.causal
+            causal = feature < (plan.causal if plan.reading is None else plan.reading)
             noise = _rng(plan, "peak", row["item"], feature).standard_normal()
             value = plan.association * own + np.sqrt(1 - plan.association**2) * noise if causal else noise
             value += distance if causal and side != "absent" else 0.0
@@ -517,14 +523,14 @@ def _arms(plan: Planted) -> Iterator[tuple[str, int, str, float, str, float, str
             yield contrast, feature, "ablate", 0.0, "present", 2 * plan.ablated if causal else 0.0, "test"
             for dose in plan.doses:
                 change = plan.steered * dose / max(plan.doses) * 2 if causal else 0.0
-                yield contrast, feature, "steer", dose, "absent", change, "validation"
-                yield contrast, feature, "steer", dose, "absent", change, "test"
+                for split in plan.answers_to:
+                    yield contrast, feature, "steer", dose, "absent", change, split
 
 
 def _completions(plan: Planted) -> Iterator[Row]:
     for contrast, feature, edit, dose, side, change, split in _arms(plan):
         items = _of(plan, contrast, side, split)[: plan.answers]
-        broken = round(plan.incoherent * len(items)) if edit == "steer" and dose in plan.doses[-2:] else 0
+        broken = round(plan.incoherent * len(items)) if edit == "steer" and dose in plan.doses[-2:] and split in plan.garbled_in else 0
         for number, item in enumerate(items):
             shows = _log_odds(plan, item) + change > 0
             shown = plan.behaviour[0] if plan.behaviour else REFUSAL
