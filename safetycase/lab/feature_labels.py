@@ -7,11 +7,12 @@ from typing import Protocol
 
 from safetycase.errors import ModelError
 from safetycase.evidence.tables import Row
-from safetycase.lab.feature_logits import effects_of, token_text
+from safetycase.lab.feature_logits import effects_of
 from safetycase.lab.feature_study import FeatureStudy, Stage
 from safetycase.lab.label_models import Marked, detected, explained, one_line, text_between
 from safetycase.lab.label_rules import Example, Rule, best_rule, rule_of
 from safetycase.lab.observing import Note, Progress
+from safetycase.lab.token_texts import token_texts
 
 HELD_OUT = ("held-out", "held-out-zero", "held-out-neighbour")
 """Bins of contexts that labels are scored on; from all others they are made."""
@@ -87,8 +88,8 @@ def _examples(feature: int, collected: Contexts) -> list[Example]:
 
 
 def _words(study: FeatureStudy, rule: Rule) -> str:
-    """The rule in plain words; texts of tokens stay as they are."""
-    tokens = ", ".join(token_text(study.model, token) for token in rule.tokens)
+    """The rule in plain words."""
+    tokens = _listed(study, rule.tokens)
     match rule.form:
         case "token":
             return f"tokens: {tokens}"
@@ -112,8 +113,13 @@ def _raised(study: FeatureStudy, documented: Sequence[int]) -> dict[int, str]:
         effects = effects_of(study, documented, RAISED)
     except ModelError:
         return {}
-    listed = (", ".join(token_text(study.model, token) for token in row) for row in effects.top.tolist())
-    return {feature: f"raises: {texts}" for feature, texts in zip(documented, listed, strict=True)}
+    return {feature: f"raises: {_listed(study, row)}" for feature, row in zip(documented, effects.top.tolist(), strict=True)}
+
+
+def _listed(study: FeatureStudy, tokens: Sequence[int]) -> str:
+    """Texts of tokens as they are, but for the spaces around a word; tokens that then read alike once."""
+    texts = token_texts(study.model.tokenizer, tokens)
+    return ", ".join(dict.fromkeys(texts[token].strip(" ") or texts[token] for token in tokens))
 
 
 def _rule_detection(study: FeatureStudy, rules: Mapping[int, Rule], collected: Contexts) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from safetycase.lab.feature_study import FeatureStudy, Stage
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.observing import Note
 from safetycase.lab.site_access import path_to_stream
+from safetycase.lab.token_texts import token_texts
 
 SHOWN = 10
 """Tokens at either end."""
@@ -85,18 +86,13 @@ def direct_effects(model: LoadedModel, site: Site, directions: Float[Tensor, "fe
     return _ends(written, table[:known], min(count, known))
 
 
-def token_text(model: LoadedModel, token: int) -> str:
-    """A token's text as the tokenizer decodes it alone."""
-    return str(model.tokenizer.decode([token]))
-
-
 def _rows(study: FeatureStudy, documented: Sequence[int], effects: Effects) -> Iterator[Row]:
     ends = (("top", effects.top, effects.top_values), ("bottom", effects.bottom, effects.bottom_values))
+    texts = token_texts(study.model.tokenizer, torch.cat([effects.top, effects.bottom]).flatten().tolist())
     for index, feature in enumerate(documented):
         for end, tokens, values in ends:
             for rank, (token, value) in enumerate(zip(tokens[index].tolist(), values[index].tolist(), strict=True), start=1):
-                text = token_text(study.model, token)
-                yield {"feature": feature, "end": end, "rank": rank, "token": token, "text": text, "value": value}
+                yield {"feature": feature, "end": end, "rank": rank, "token": token, "text": texts[token], "value": value}
 
 
 def _ends(written: Float[Tensor, "feature d_model"], table: Float[Tensor, "vocab d_model"], count: int) -> Effects:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from safetycase.lab.dictionaries.site import Site
-from safetycase.lab.feature_logits import SHOWN, Effects, direct_effects, logits, token_text
+from safetycase.lab.feature_logits import SHOWN, Effects, direct_effects, logits
 from safetycase.lab.hooks import record_outputs
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.site_access import edit_site
@@ -127,7 +127,7 @@ def test_rows_are_the_ten_strongest_at_either_end_with_their_text() -> None:
     assert [row["token"] for row in rows if row["end"] == "top"] == order[:SHOWN]
     assert [row["token"] for row in rows if row["end"] == "bottom"] == order[::-1][:SHOWN]
     assert [row["rank"] for row in rows] == [*range(1, SHOWN + 1)] * 2
-    assert all(row["text"] == token_text(model, row["token"]) for row in rows)
+    assert all(row["text"].strip() == model.tokenizer.decode([row["token"]]) for row in rows)
     assert rows[0]["value"] == pytest.approx(float(values.max()), abs=1e-4)
     assert [row["feature"] for row in tables["logits"]][:1] == [5]
 
