@@ -78,6 +78,8 @@ def path_to_stream(model: LoadedModel, site: Site) -> tuple[nn.Module, ...] | No
             return ()
         case "mlp_raw_out":
             return behind_mlp
+        case "attn_raw_out":
+            return behind_attention
         case "attn_z":
             return (_sources(site, layer)[0].module, *behind_attention)
         case "mlp_neurons":
@@ -121,6 +123,8 @@ def _sources(site: Site, layer: _Layer) -> tuple[_Source, ...]:
         case "resid_mid":
             _need(layer.sequential, site, "its MLP does not read the stream after attention")
             return (_Source(layer.block, "input"), _Source(layer.attention_writer, "output"))
+        case "attn_raw_out":
+            return (_Source(layer.attention, "output"),)
         case "attn_out":
             return (_Source(layer.attention_writer, "output"),)
         case "mlp_out":

@@ -9,6 +9,7 @@ SiteName = Literal[
     "resid_mid",  # the residual stream between a block's attention and its MLP
     "resid_post",  # the residual stream that a block hands on
     "attn_z",  # the heads' outputs side by side, before the output projection
+    "attn_raw_out",  # what attention itself puts out, before any norm behind it
     "attn_out",  # what attention adds to the stream, after any norm behind it
     "mlp_in_normalized",  # the MLP's input divided by its norm, before the norm's weight
     "mlp_in",  # the MLP's input: after its norm and the norm's weight

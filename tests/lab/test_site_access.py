@@ -89,21 +89,23 @@ def test_the_mlp_reads_its_normalised_input_times_the_norms_weight(loaded: Any, 
     assert (gains.std(dim=1) < 1e-2 * gains.abs().mean(dim=1).clamp_min(1e-2)).float().mean() > 0.9
 
 
-def test_the_raw_output_of_an_mlp_stands_before_the_norm_behind_it(loaded: Any) -> None:
-    """On Gemma 2 the MLP's own output and what is added to the stream differ; on Llama they are one."""
+def test_the_raw_outputs_of_a_block_stand_before_the_norms_behind_them(loaded: Any) -> None:
+    """On Gemma 2 what attention and MLP put out and what is added to the stream differ; on Llama they are one."""
     for architecture in ("llama", "gemma2"):
         model = loaded(architecture)
-        sites = [Site("mlp_raw_out", 0), Site("mlp_out", 0)]
+        sites = [Site("mlp_raw_out", 0), Site("mlp_out", 0), Site("attn_raw_out", 0), Site("attn_out", 0)]
 
         with record_sites(model, sites) as at:
             run(model)
 
-            assert torch.equal(at[sites[0]], at[sites[1]]) is (architecture not in NORM_BEFORE_STREAM)
+            for raw, out in (sites[:2], sites[2:]):
+                assert torch.equal(at[raw], at[out]) is (architecture not in NORM_BEFORE_STREAM)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])
 @pytest.mark.parametrize(
-    "name", ["resid_pre", "resid_mid", "resid_post", "attn_z", "attn_out", "mlp_in", "mlp_neurons", "mlp_raw_out", "mlp_out"]
+    "name",
+    ["resid_pre", "resid_mid", "resid_post", "attn_z", "attn_raw_out", "attn_out", "mlp_in", "mlp_neurons", "mlp_raw_out", "mlp_out"],
 )
 def test_an_edit_is_seen_by_whatever_reads_the_site(loaded: Any, architecture: str, name: Any) -> None:
     """Putting back what stood there changes nothing; putting zero there changes the logits, and the site is zero."""

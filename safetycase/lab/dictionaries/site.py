@@ -69,9 +69,9 @@ _END = r"(\.input|\.output)?"
 # Module paths of transformers and of sparsify; which end of the module a dictionary reads decides.
 _MODULES: Mapping[str, Mapping[str, SiteName]] = {
     _STACK + _END: {"input": "resid_pre", "output": "resid_post"},
-    _STACK + r"\.(?:self_attn|attn|attention)" + _END: {"output": "attn_out"},
+    _STACK + r"\.(?:self_attn|attn|attention)" + _END: {"output": "attn_raw_out"},
     _STACK + r"\.mlp" + _END: {"input": "mlp_in", "output": "mlp_raw_out"},
-    _STACK + r"\.(?:self_attn\.o_proj|attn\.c_proj|attention\.dense)" + _END: {"input": "attn_z", "output": "attn_out"},
+    _STACK + r"\.(?:self_attn\.o_proj|attn\.c_proj|attention\.dense)" + _END: {"input": "attn_z", "output": "attn_raw_out"},
     _STACK + r"\.mlp\.(?:down_proj|c_proj|dense_4h_to_h)" + _END: {"input": "mlp_neurons", "output": "mlp_raw_out"},
     _STACK + r"\.pre_feedforward_layernorm" + _END: {"input": "resid_mid", "output": "mlp_in"},
     _STACK + r"\.post_feedforward_layernorm" + _END: {"input": "mlp_raw_out", "output": "mlp_out"},

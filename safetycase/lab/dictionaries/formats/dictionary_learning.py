@@ -35,7 +35,7 @@ SITES: Mapping[tuple[str, str], SiteName] = {
     ("resid", "in"): "resid_pre",
     ("mlp", "out"): "mlp_raw_out",
     ("mlp", "in"): "mlp_in",
-    ("att", "out"): "attn_out",
+    ("att", "out"): "attn_raw_out",
 }
 FACTS = ("trainer_class", "layer", "submodule_name", "steps", "seed", "lr", "l1_penalty", "target_l0")
 
