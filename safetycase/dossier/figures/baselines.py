@@ -10,7 +10,7 @@ from safetycase.dossier.figures.axis import Axis
 from safetycase.dossier.figures.svg import BLUE, INK, MUTE, Drawing, clipped, text_width
 from safetycase.evidence.record import Estimate
 
-_WIDTH, _LEFT, _GAP, _RIGHT, _TOP, _ROW = 600.0, 150.0, 26.0, 14.0, 26.0, 24.0
+_WIDTH, _LEFT, _GAP, _RIGHT, _TOP, _ROW = 600.0, 150.0, 36.0, 14.0, 26.0, 24.0
 _LOWEST = -1.0
 """Where a scale of shares is cut: what reconstructs worse than a mean by more than the whole spread says nothing by how much more."""
 
