@@ -110,26 +110,22 @@ def agreement(rule: Rule, examples: Sequence[Example]) -> float:
 
     Precision: of the positions at which it says that the feature fires, those at which it does. Recall: of the windows in which the
     feature fires, those at whose peak it says so. Windows are chosen for firing, so that whole windows would not tell rules apart;
-    the positions at which the feature is silent do.
+    the positions at which the feature is silent do. The few windows in which it is silent count as much as those in which it fires:
+    else a rule that points into every window would pass for one.
     """
-    count = _Count()
-    for example in examples:
-        for position in range(len(example.tokens)):
-            if rule.at(example.tokens, position):
-                count.add(example, position)
-    return _f1(count, sum(example.fires for example in examples))
+    return _f1(_total(examples, rule.at), sum(example.fires for example in examples))
 
 
 @dataclass
 class _Count:
     """Of the positions that a rule, or one key of it, points at."""
 
-    matched: int = 0
+    matched: float = 0
     fired: int = 0
     peaks: int = 0
 
-    def add(self, example: Example, position: int) -> None:
-        self.matched += 1
+    def add(self, example: Example, position: int, weight: float) -> None:
+        self.matched += weight
         self.fired += bool(example.activations[position])
         self.peaks += example.fires and position == example.peak
 
@@ -149,11 +145,23 @@ def _f1(count: _Count, firing: int) -> float:
 
 def _everywhere(examples: Sequence[Example]) -> float:
     """The agreement of a rule that points at every position."""
+    return _f1(_total(examples, lambda tokens, position: True), sum(example.fires for example in examples))
+
+
+def _total(examples: Sequence[Example], points_at: Callable[[Sequence[int], int], bool]) -> _Count:
     count = _Count()
-    for example in examples:
+    for example, weight in zip(examples, _weights(examples), strict=True):
         for position in range(len(example.tokens)):
-            count.add(example, position)
-    return _f1(count, sum(example.fires for example in examples))
+            if points_at(example.tokens, position):
+                count.add(example, position, weight)
+    return count
+
+
+def _weights(examples: Sequence[Example]) -> list[float]:
+    """1 for a window in which the feature fires; those in which it is silent weigh as much together as those."""
+    firing = sum(example.fires for example in examples)
+    silent = len(examples) - firing
+    return [1.0 if example.fires else firing / silent for example in examples]
 
 
 def _fitted(
@@ -163,7 +171,8 @@ def _fitted(
     most: int,
 ) -> tuple[Rule, float]:
     """The rule of one form, made of all windows, and the agreement of rules made of the other windows with each fifth of them."""
-    folds = [_counted(examples[start::FOLDS], keys_at) for start in range(FOLDS)]
+    weights = _weights(examples)
+    folds = [_counted(examples[start::FOLDS], weights[start::FOLDS], keys_at) for start in range(FOLDS)]
     firing = [sum(example.fires for example in examples[start::FOLDS]) for start in range(FOLDS)]
     every: dict[Key, _Count] = defaultdict(_Count)
     for fold in folds:
@@ -177,12 +186,12 @@ def _fitted(
     return rule_from(_greedy(every, sum(firing), most)), _f1(unseen, sum(firing))
 
 
-def _counted(examples: Sequence[Example], keys_at: Callable[[Example, int], Sequence[Key]]) -> dict[Key, _Count]:
+def _counted(examples: Sequence[Example], weights: Sequence[float], keys_at: Callable[[Example, int], Sequence[Key]]) -> dict[Key, _Count]:
     counts: dict[Key, _Count] = defaultdict(_Count)
-    for example in examples:
+    for example, weight in zip(examples, weights, strict=True):
         for position in range(len(example.tokens)):
             for key in keys_at(example, position):
-                counts[key].add(example, position)
+                counts[key].add(example, position, weight)
     return counts
 
 

@@ -116,6 +116,15 @@ def test_token_that_stands_everywhere_but_fires_rarely_is_no_rule() -> None:
     assert agreement(Rule("token", (90,)), examples) < FLOOR
 
 
+def test_rule_that_points_into_silent_windows_too_is_worth_less() -> None:
+    """Three silent windows stand for all the silence of the corpus: a token that fires in all others but stands in these tells half."""
+    firing = [fires_at(placed(window, 5, 90), 5) for window in windows(30)]
+    silent = [fires_at(placed(window, 5, 90)) for window in windows(3, seed=1)]
+
+    assert agreement(Rule("token", (90,)), firing) == 1.0
+    assert agreement(Rule("token", (90,)), firing + silent) == pytest.approx(2 / 3)
+
+
 def test_never_firing_has_no_rule() -> None:
     """There is nothing to be ruled."""
     assert best_rule([fires_at(window) for window in windows(4)]) == Rule("none")
