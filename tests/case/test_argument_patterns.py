@@ -9,7 +9,7 @@ from safetycase.case.argument import load_pattern
 from safetycase.case.wording import forbidden
 from safetycase.errors import PlanError
 
-BUNDLED = ("change-between-versions", "refusal-under-weight-access", "transparency-to-downstream")
+BUNDLED = ("change-between-versions", "refusal-under-weight-access", "transparency-to-downstream", "what-features-show")
 HEAD = "title: A title\nabout: About\nnodes:\n"
 SOUND = """\
   G1: {text: A scoped statement, supported_by: [S1], in_context_of: [A1]}
@@ -166,3 +166,26 @@ def test_an_estimate_that_the_kind_cannot_give_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(PlanError, match=r"has no estimate 'refusal_rate\.harmful\.ablate'; did you mean 'refusal_rate\.harmful\.ablated'"):
         load_pattern("mine.yaml", tmp_path, resources.bundled())
+
+
+@pytest.mark.parametrize(
+    ("estimates", "admitted"),
+    [
+        pytest.param("[explained_variance.corpus.dictionary]", True, id="how good the dictionary is"),
+        pytest.param("[probe_auroc.refusal.k-1]", True, id="what features read"),
+        pytest.param("[passing_share.refusal.causal]", False, id="what editing features changes"),
+        pytest.param("[explained_variance.corpus.dictionary, log_odds_change.refusal-present.ablated]", False, id="an edit among them"),
+        pytest.param("[]", False, id="whatever there is"),
+    ],
+)
+def test_what_editing_features_changes_supports_nothing_in_any_pattern(tmp_path: Path, estimates: str, admitted: bool) -> None:
+    """That no feature passes a gate is no support that no feature does; quality and reading may carry a goal."""
+    text = SOUND.replace("refusal_direction, as: lower-bound}", f"feature_documentation, as: support, estimates: {estimates}}}")
+
+    written(tmp_path, text)
+
+    if admitted:
+        assert load_pattern("mine.yaml", tmp_path, resources.bundled()).nodes
+    else:
+        with pytest.raises(PlanError, match="found support; what feature_documentation measured under an edit"):
+            load_pattern("mine.yaml", tmp_path, resources.bundled())

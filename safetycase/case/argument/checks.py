@@ -16,8 +16,12 @@ from safetycase.sources.located_yaml import LocatedYaml, Place
 _SUPPORT = (NodeType.GOAL, NodeType.STRATEGY, NodeType.SOLUTION)
 _OVERCLAIM = re.compile(r"\b(complian(?:t|ce)|complies|conform\w*|secure|trustworthy|aligned|robust|acceptable)\b", re.IGNORECASE)
 """What a top goal must not say on evidence about the inside of a model alone; `forbidden` holds for every element besides."""
-_OF_ATTACKS = ("refusal_direction",)
-"""Kinds that attack a model: that an attack failed supports nothing, that it succeeded bounds from below, whoever writes the pattern."""
+_SUPPORTING = {
+    "refusal_direction": re.compile(re.escape(UNEDITED)),
+    "feature_documentation": re.compile(r"(?!ablated|steered|clamped|whole|reconstruction|error|causal|full|partial).*"),
+}
+"""Kinds that edit a model, to the conditions that leave it as it is and may support a goal: that an edit failed supports nothing, that
+it succeeded bounds from below, whoever writes the pattern."""
 _ESTIMATE = re.compile(r"^[a-z0-9_]+\.[a-z0-9_-]+\.[a-z0-9_-]+$")
 
 
@@ -164,7 +168,7 @@ def _binding(written: Written, node: PatternNode) -> Iterator[tuple[str, str]]:
     binding = node.evidence
     assert binding is not None
     allowed = written.enters.get(binding.kind, (binding.enters,))
-    if binding.kind in _OF_ATTACKS and binding.enters == "support" and not _unedited(binding):
+    if binding.enters == "support" and not _unedited(binding):
         yield "evidence.as", f"found support; what {binding.kind} measured under an edit enters an argument as lower-bound or defeater"
     if binding.enters not in allowed:
         yield "evidence.as", f"found {binding.enters}; {binding.kind} enters this pattern only as {' or '.join(allowed)}"
@@ -176,8 +180,9 @@ def _binding(written: Written, node: PatternNode) -> Iterator[tuple[str, str]]:
 
 
 def _unedited(binding: Binding) -> bool:
-    """Whether it binds nothing but estimates of the model as it is."""
-    return bool(binding.estimates) and all(condition(each) == UNEDITED for each in binding.estimates)
+    """Whether it binds nothing but estimates of the model as it is, where its kind edits models at all."""
+    supporting = _SUPPORTING.get(binding.kind)
+    return supporting is None or (bool(binding.estimates) and all(supporting.fullmatch(condition(each)) for each in binding.estimates))
 
 
 def _known(kind: str) -> frozenset[str]:
