@@ -92,6 +92,21 @@ def test_the_gradient_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch, spars
         torch.testing.assert_close(found.by_name[name], tensor.grad, msg=name)
 
 
+@pytest.mark.parametrize("shift", [-9.0, -2.0, 0.0, 3.0])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_batchtopk_keeps_the_largest_of_the_whole_batch(shift: float, skewed: bool) -> None:
+    """Exactly those, whatever bound the sampled rows suggest, and of few positive ones no other."""
+    pre = normal(160, 40) + shift
+    if skewed:
+        pre[::5] += 4  # the rows that are sampled
+
+    fired = firing(pre, 3, "batchtopk")
+
+    expected = pre.flatten().topk(480).values.relu()
+    assert torch.equal(fired.values.sort().values, expected[expected > 0].sort().values)
+    assert torch.equal(pre[fired.rows, fired.features], fired.values)
+
+
 @pytest.mark.parametrize("sparsity", ["topk", "batchtopk"])
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, sparsity: Sparsity) -> None:
     """Training in one go and training that is stopped and resumed from its file end in the same bits."""
