@@ -117,6 +117,14 @@ def cells() -> Iterator[Cell]:
         yield selection_cell(n, candidates, gap)
     for n, margin, kappa in product(SIZES, (0.2, 0.5), (0.3, 0.6, 0.9)):
         yield kappa_cell(n, margin, kappa)
+    for documents, unequal, shape in product(CLUSTERS, (0.0, 0.5, 1.0), ("normal", "skewed")):
+        yield ratio_cell(documents, unequal, shape)
+    for clusters, effect in product(CLUSTERS, (1.0, 3.0)):
+        yield share_cell(clusters, effect)
+    for design, rho in product((d for d in designs() if d.n // d.clusters >= 2), (0.0, 0.6)):
+        yield partial_cell(design, rho)
+    for held_out, density, sensitivity, wrong in product((20, 40, 100), (0.005, 0.05, 0.3), (0.5, 0.9), (0.01, 0.1)):
+        yield precision_cell(held_out, density, sensitivity, wrong)
 
 
 def rate_cell(design: Design, p: float) -> Cell:
@@ -228,6 +236,61 @@ def kappa_cell(n: int, margin: float, kappa: float) -> Cell:
         return stats.cohens_kappa(first, np.where(rng.random(n) < kappa, first, own), LEVEL)
 
     return Cell("kappa", f"n={n} margin={margin} kappa={kappa}", kappa, interval)
+
+
+def ratio_cell(documents: int, unequal: float, shape: str) -> Cell:
+    """Error over spread, both summed per document; documents differ in length (`unequal`: its coefficient of variation) and in hardness."""
+
+    def interval(rng: np.random.Generator) -> stats.Interval:
+        tokens = rng.gamma(unequal**-2, unequal**2, documents) if unequal else np.ones(documents)
+        spread = tokens * rng.gamma(5, 1 / 5, documents)
+        error = rng.exponential(size=documents) if shape == "skewed" else rng.normal(1, 0.3, documents)
+        return stats.ratio(0.2 * spread * error, spread, None, LEVEL)
+
+    return Cell("ratio of sums", f"documents={documents} cv={unequal} {shape}", 0.2, interval)
+
+
+def share_cell(clusters: int, effect: float) -> Cell:
+    """A part of an effect over the whole, three prompts per family, where the whole is uncertain too and may be of either sign."""
+    labels = np.repeat(np.arange(clusters), 3)
+
+    def interval(rng: np.random.Generator) -> stats.Interval:
+        whole = -effect + 2 * _scores(rng, Design(labels.size, clusters, True, 0.3), labels, "normal")
+        return stats.ratio(0.7 * whole + rng.normal(size=labels.size), whole, labels, LEVEL)
+
+    return Cell("share of a change", f"C={clusters} effect={effect}", 0.7, interval)
+
+
+def partial_cell(design: Design, rho: float) -> Cell:
+    """Two scores that correlate within categories, shifted by category and by length."""
+    labels = design.labels()
+    categories = [str(label % 2) for label in labels]
+    shift = np.array([float(each) for each in categories])
+
+    def interval(rng: np.random.Generator) -> stats.Interval:
+        x, own = (_scores(rng, design, labels, "normal") for _ in range(2))
+        length = rng.integers(10, 20, design.n).astype(np.float64)
+        y = rho * x + np.sqrt(1 - rho**2) * own
+        adjusted = stats.partial_correlation(
+            x + shift + 0.1 * length, y - 2 * shift + 0.1 * length, categories, length, labels, LEVEL, permutations=1
+        )
+        return adjusted.correlation
+
+    return Cell("partial correlation", f"{design} rho={rho}", rho, interval)
+
+
+def precision_cell(held_out: int, density: float, sensitivity: float, wrong: float) -> Cell:
+    """A label's errors on as many firing as silent windows, and how often the feature fires in 2,000 windows."""
+    truth = density * sensitivity / (density * sensitivity + (1 - density) * wrong)
+
+    def interval(rng: np.random.Generator) -> stats.Interval:
+        found, alarms, fires = (
+            stats.rate(rng.random(size) < share, None, LEVEL)
+            for size, share in ((held_out, sensitivity), (held_out, wrong), (2000, density))
+        )
+        return stats.precision_at(found, alarms, fires, LEVEL)
+
+    return Cell("precision at density", f"n={held_out}+{held_out} density={density} sens={sensitivity} false={wrong}", truth, interval)
 
 
 def _cluster_rates(rng: np.random.Generator, design: Design, p: float) -> Floats:

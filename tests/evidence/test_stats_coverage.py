@@ -21,6 +21,11 @@ HARD = (
     coverage.corrected_cell(40, 20, 0.05, 0.9, 0.8),
     coverage.selection_cell(40, 20, 0.0),
     coverage.kappa_cell(40, 0.2, 0.6),
+    coverage.ratio_cell(10, 0.5, "skewed"),
+    coverage.ratio_cell(60, 1.0, "skewed"),
+    coverage.share_cell(20, 3.0),
+    coverage.partial_cell(Design(40, 10, True, 0.3), 0.6),
+    coverage.precision_cell(40, 0.05, 0.9, 0.1),
 )
 
 

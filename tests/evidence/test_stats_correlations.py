@@ -1,0 +1,121 @@
+"""Partial and rank correlations: closed forms, what is taken out, nulls that know of clusters."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats as scipy_stats
+
+from safetycase.evidence import stats
+
+Floats = NDArray[np.float64]
+
+
+def pair(rho: float, families: int, per: int, icc: float, seed: int) -> tuple[Floats, Floats, list[str], Floats, NDArray[np.int_]]:
+    """x and y of correlation rho once category and length are out; of one family they are alike."""
+    rng = np.random.default_rng(seed)
+    family = np.repeat(np.arange(families), per)
+
+    def draw() -> Floats:
+        scores: Floats = np.sqrt(icc) * rng.normal(size=families)[family] + np.sqrt(1 - icc) * rng.normal(size=families * per)
+        return scores
+
+    u = draw()
+    v = rho * u + np.sqrt(1 - rho**2) * draw()
+    category, length = family % 2, rng.integers(10, 20, families * per)
+    return u + 6 * category + length, v - 6 * category + length, [str(each) for each in category], length.astype(float), family
+
+
+def test_without_categories_or_length_it_is_pearsons() -> None:
+    """One category and one length leave nothing to take out."""
+    x, y = np.random.default_rng(2).normal(size=(2, 40))
+
+    made = stats.partial_correlation(x, x + y, ["one"] * 40, np.ones(40), np.arange(40))
+
+    assert made.correlation.value == pytest.approx(scipy_stats.pearsonr(x, x + y).statistic)
+
+
+def test_category_and_length_are_taken_out() -> None:
+    """Raw correlations of opposite sign by category and of length leave the one within."""
+    x, y, categories, lengths, families = pair(0.7, 40, 5, 0.0, 4)
+
+    made = stats.partial_correlation(x, y, categories, lengths, families).correlation
+
+    assert made.low < 0.7 < made.high
+    assert made.high - made.low < 0.25
+    assert np.corrcoef(x, y)[0, 1] < made.low
+
+
+def test_nulls_of_nothing_are_passed_as_often_as_declared() -> None:
+    """With correlated families permuted prompts say yes too often; families at random signs do not, and the interval holds zero."""
+    runs, cells = 150, (12, 8, 0.3)
+    made = [stats.partial_correlation(*pair(0.0, *cells, seed), permutations=99) for seed in range(runs)]
+
+    flipped = np.mean([each.flipped.p <= 0.05 for each in made])
+    permuted = np.mean([each.permuted.p <= 0.05 for each in made])
+    assert flipped <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    assert permuted > flipped
+    assert np.mean([each.correlation.low <= 0 <= each.correlation.high for each in made]) >= 0.9
+
+
+def test_a_clear_association_is_beyond_both_nulls() -> None:
+    """p is as small as so many permutations allow."""
+    made = stats.partial_correlation(*pair(0.9, 20, 5, 0.1, 1), permutations=199)
+
+    assert (made.permuted.p, made.flipped.p) == (1 / 200, 1 / 200)
+
+
+def test_order_of_prompts_does_not_matter() -> None:
+    """Nulls too are the same to the last bit."""
+    x, y, categories, lengths, families = pair(0.3, 8, 4, 0.2, 9)
+    order = np.random.default_rng(0).permutation(x.size)
+    again = stats.partial_correlation(x[order], y[order], [categories[i] for i in order], lengths[order], families[order])
+
+    assert again == stats.partial_correlation(x, y, categories, lengths, families)
+
+
+@pytest.mark.parametrize(
+    ("n", "families", "flat", "reason"),
+    [
+        pytest.param(5, 5, False, "too few", id="few prompts"),
+        pytest.param(20, 2, False, "of 2 families", id="few families"),
+        pytest.param(20, 10, True, "the first quantity does not vary", id="never fires"),
+    ],
+)
+def test_a_correlation_that_cannot_be_had_says_why(n: int, families: int, flat: bool, reason: str) -> None:
+    """Never zero by default."""
+    x, y = np.random.default_rng(2).normal(size=(2, n))
+    with pytest.raises(stats.Undefined, match=reason):
+        stats.partial_correlation(x * (not flat), y, ["one"] * n, np.ones(n), np.arange(n) % families)
+
+
+def test_a_rising_dose_response_is_one_and_has_width() -> None:
+    """All bootstrap samples agree; what is left open is the share of families that differs."""
+    doses = (0.1, 0.2, 0.5, 1.0, 2.0)
+    changes = np.outer(np.ones(20), doses) + 0.001 * np.random.default_rng(1).normal(size=(20, 5))
+
+    made = stats.rank_correlation(doses, changes, np.arange(20) % 10)
+
+    assert made.value == pytest.approx(1.0)
+    assert made.low == pytest.approx(1 - 2 * (1 - 0.025**0.1))
+    assert (made.n, made.clusters) == (20, 10)
+
+
+def test_the_point_is_spearmans_of_the_mean_curve() -> None:
+    """As scipy has it, and noise leaves a wide interval."""
+    doses = (0.1, 0.2, 0.5, 1.0, 2.0)
+    changes = np.random.default_rng(3).normal(size=(12, 5))
+
+    made = stats.rank_correlation(doses, changes, np.arange(12))
+
+    assert made.value == pytest.approx(scipy_stats.spearmanr(doses, changes.mean(0)).statistic)
+    assert made.low < 0 < made.high
+
+
+def test_flat_curves_and_single_families_have_no_dose_response() -> None:
+    """Nothing to rank, or nothing to vary."""
+    with pytest.raises(stats.Undefined, match="nothing to rank"):
+        stats.rank_correlation((1.0, 2.0, 3.0), np.zeros((6, 3)), np.arange(6))
+    with pytest.raises(stats.Undefined, match="of one family"):
+        stats.rank_correlation((1.0, 2.0, 3.0), np.random.default_rng(0).normal(size=(6, 3)), np.zeros(6))
+    with pytest.raises(stats.Undefined, match="at least 3 doses"):
+        stats.rank_correlation((1.0, 2.0), np.zeros((6, 2)), np.arange(6))
