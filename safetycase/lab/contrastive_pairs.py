@@ -61,9 +61,9 @@ def stand_out(activations: Float[Tensor, "prompt feature"], groups: Sequence[Gro
     means = torch.stack([torch.stack([live[list(g.present)].mean(0), live[list(g.absent)].mean(0)]) for g in groups])
     centres = means.mean(dim=1)
     found = []
-    for index, (present, absent) in enumerate(means):
-        others = torch.cat([centres[:index], centres[index + 1 :]]).mean(dim=0)
-        found.append((_largest_standardised(present - absent), _largest_standardised(centres[index] - others)))
+    for (present, absent), centre in zip(means, centres, strict=True):
+        # From the mean of all groups, not of the others: that differs by a factor, which standardising takes out.
+        found.append((_largest_standardised(present - absent), _largest_standardised(centre - centres.mean(dim=0))))
     return found
 
 
