@@ -64,6 +64,27 @@ def test_a_clear_association_is_beyond_both_nulls() -> None:
     assert (made.permuted.p, made.flipped.p) == (1 / 200, 1 / 200)
 
 
+def test_permutations_stay_within_categories() -> None:
+    """Where one category of two holds nearly all variation, every permutation keeps or turns its pair: the correlation stays near one."""
+    sizes = np.array([10.0, *np.full(9, 0.1)])
+    x = np.stack([sizes, -sizes], axis=1).ravel()
+    categories = [str(number) for number in range(10) for _ in range(2)]
+
+    made = stats.partial_correlation(x, x + 0.01 * np.arange(20), categories, np.ones(20), np.arange(20))
+
+    assert made.permuted.quantiles["0.05"] > 0.95
+
+
+def test_families_that_agree_widen_the_interval() -> None:
+    """A family whose prompts are copies of one another tells as much as one of them."""
+    x, y = np.random.default_rng(6).normal(size=(2, 12))
+    x, y, families = np.repeat(x, 8), np.repeat(x + y, 8), np.repeat(np.arange(12), 8)
+
+    together, apart = (stats.partial_correlation(x, y, ["one"] * 96, np.ones(96), each).correlation for each in (families, np.arange(96)))
+
+    assert together.high - together.low > 1.5 * (apart.high - apart.low)
+
+
 def test_order_of_prompts_does_not_matter() -> None:
     """Nulls too are the same to the last bit."""
     x, y, categories, lengths, families = pair(0.3, 8, 4, 0.2, 9)

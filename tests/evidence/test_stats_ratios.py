@@ -52,6 +52,14 @@ def test_order_does_not_matter(items: list[tuple[int, int, int]]) -> None:
     assert interval(order) == interval(np.arange(len(items)))
 
 
+def test_order_of_independent_items_does_not_matter() -> None:
+    """Without clusters too, to the last bit."""
+    above, below = RNG.gamma(3, size=200), RNG.gamma(5, size=200)
+    order = RNG.permutation(200)
+
+    assert stats.ratio(above[order], below[order], None) == stats.ratio(above, below, None)
+
+
 def test_scale_of_numerator_and_denominator() -> None:
     """Tokens counted in thousands, or effects of the other sign, scale the interval and nothing else."""
     above, below = RNG.gamma(3, size=20), RNG.gamma(5, size=20)

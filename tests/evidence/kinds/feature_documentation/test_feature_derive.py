@@ -67,6 +67,13 @@ def test_planted_numbers_lie_within_their_intervals() -> None:
     assert [name for name, value in truth.items() if not holds(estimates[name], value)] == []
 
 
+def test_confirmation_numbers_rest_on_confirmation_prompts_alone() -> None:
+    """24 of a class, though 8 more were read for discovery; an AUROC has both classes."""
+    names = ("firing_rate.refusal-present.prompts", "natural_association.refusal-present.within", "activation_auroc.refusal.confirmation")
+
+    assert [found().estimates[f"{name}#refusal-1"].n for name in names] == [24, 24, 48]
+
+
 def test_an_effect_of_one_class_says_how_many_prompts_and_families() -> None:
     """24 prompts of 8 families, and every null feature beside them."""
     estimate = found().estimates["log_odds_change.refusal-present.ablated#refusal-1"]

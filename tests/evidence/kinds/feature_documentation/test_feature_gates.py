@@ -1,13 +1,16 @@
 """The causal gate: passed where a cause was planted, and no oftener than declared where features do what null features do."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from safetycase.evidence.kinds.feature_documentation import derive
 from safetycase.evidence.kinds.feature_documentation.findings import Found, Gate
 from safetycase.evidence.record import Estimate
-from tests.evidence.kinds.feature_documentation.synthetic import READ, found
+from safetycase.evidence.tables import Table
+from tests.evidence.kinds.feature_documentation.synthetic import READ, found, tables
 
 BARE = frozenset(("quality", "splice", "firing", "documents", "relevance", "neighbours", "detection", "capture", "probes", "absorption"))
 """Tables that no gate rests on."""
@@ -68,6 +71,32 @@ def test_a_gate_says_which_condition_fails(truth: dict[str, Any], fails: str, re
     assert gate.reads == (fails != "reads")
     assert (gate.ablation or gate.steering) == (fails == "reads")
     assert any(reason in each for each in gate.reasons), gate.reasons
+
+
+@pytest.mark.parametrize("edit", ["ablated", "steered"])
+def test_a_gate_is_judged_by_the_bound_nearest_zero(edit: str) -> None:
+    """A declared minimum between bound and point is not passed, one short of the bound is."""
+    estimate = effect(found(), edit)
+    bound = min(abs(estimate.low), abs(estimate.high))
+
+    def holds(minimum: float) -> bool:
+        gate = gates(found(READ.model_copy(update={"minimum_effect": minimum})))[0]
+        return gate.ablation if edit == "ablated" else gate.steering
+
+    assert holds(0.99 * bound)
+    assert not holds((bound + abs(estimate.value)) / 2)
+
+
+@pytest.mark.parametrize(("split", "dose"), [pytest.param("validation", 1.0, id="discovery"), pytest.param("test", 2.0, id="confirmation")])
+def test_doses_are_chosen_on_discovery_prompts(split: str, dose: float) -> None:
+    """A divergence beyond the bound at the largest dose counts on the split validation and on no other."""
+    before = tables()
+    causes = before.table("causes")
+    loud = (causes["split"] == split) & (causes["edit"] == "steer") & (causes["dose"] == 2.0)
+    changed = Table({**causes.columns, "kl": np.where(loud, 10.0, causes["kl"])})
+    what = derive(replace(before, rows={**before.rows, "causes": changed}), READ)
+
+    assert gates(what)[0].dose == dose
 
 
 def test_one_edit_is_enough_for_a_feature_that_reads() -> None:
