@@ -217,6 +217,20 @@ def test_latents_too_weak_to_fire_come_back_by_auxk() -> None:
     assert dead(0.0) >= 6
 
 
+def test_gradients_are_clipped_and_leave_the_decoder_rows_length_alone() -> None:
+    """What the optimiser is given has norm 1 at most, and nothing of it points along a decoder row."""
+    training = Training(replace(RECIPE, learning_rate=0.0, steps=1, k=12), tensor_batches(normal(500, 8) ** 3, batch_size=64), reads=STREAM)
+    list(training.run())
+    weights = training._state.weights.named()
+    gradients_given = {name: tensor.grad for name, tensor in weights.items() if tensor.grad is not None}
+
+    norm = sum(float(each.square().sum()) for each in gradients_given.values()) ** 0.5
+
+    assert norm == pytest.approx(1, abs=1e-5)
+    along = (gradients_given["W_dec"] * weights["W_dec"]).sum(-1)
+    torch.testing.assert_close(along, torch.zeros(24), rtol=0, atol=1e-6)
+
+
 def test_progress_says_what_the_steps_were() -> None:
     """Steps and tokens add up, L0 is at most k, and explained variance is one minus the unexplained share."""
     x = normal(500, 8)
