@@ -59,7 +59,7 @@ def some_study(reads: str, writes: str) -> FeatureStudy:
     return study(model, random_dictionary(model, parse_site(reads), parse_site(writes)))
 
 
-@pytest.mark.parametrize(("reads", "writes"), SITES)
+@pytest.mark.parametrize(("reads", "writes"), [*SITES, ("resid_mid.2", "mlp_out.2")])
 def test_log_odds_are_those_of_whole_passes(reads: str, writes: str) -> None:
     """Against the ablation of the site by hand for the whole, and each prompt alone for the parts."""
     of = some_study(reads, writes)

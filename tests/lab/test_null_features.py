@@ -38,9 +38,9 @@ def test_the_nearest_in_strength_and_share_come_first() -> None:
     """A feature of half the activation and twice the norm is as near as one alike; one that fires twice as often is farther."""
     seen = peaks(
         [
-            # 0 tested, 1 alike, 2 half at twice the norm, 3 stronger, 4 rarer, 5 silent here
-            [4.0, 4.0, 2.0, 40.0, 0.0, 0.0],
-            [4.0, 4.0, 2.0, 40.0, 0.0, 0.0],
+            # 0 tested, 1 alike, 2 half at twice the norm, 3 a little stronger, 4 rarer, 5 silent here
+            [4.0, 4.0, 2.0, 5.0, 0.0, 0.0],
+            [4.0, 4.0, 2.0, 5.0, 0.0, 0.0],
             [0.0, 0.0, 0.0, 0.0, 8.0, 0.0],
             [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         ],
