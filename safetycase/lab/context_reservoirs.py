@@ -1,10 +1,11 @@
 """Samples of fixed size out of a stream of windows: the largest keys of each feature, whatever the order they come in."""
 
 import hashlib
-from collections.abc import Iterator
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 NOTHING = torch.iinfo(torch.int64).min
@@ -16,6 +17,10 @@ SIGNIFICANT_DIGITS = 5
 # A window's number takes the lower half of a key that ranks by peak.
 _NUMBER_BITS = 32
 _MOST_WINDOWS = 1 << _NUMBER_BITS
+
+
+Kept = tuple[int, NDArray[np.float32]]
+"""Number of a window, and the activations on its tokens, from its first; none where they are not kept."""
 
 
 class Reservoir:
@@ -52,11 +57,10 @@ class Reservoir:
         if self.activations.shape[-1]:
             self.activations[feature, slot] = activations[candidate, feature]
 
-    def ordered(self, feature: int) -> Iterator[tuple[int, Float[Tensor, "width"]]]:
+    def ordered(self, feature: int) -> list[Kept]:
         """Number and activations of the windows of one feature, largest key first."""
-        for slot in self.keys[feature].argsort(descending=True).tolist():
-            if self.keys[feature, slot] != NOTHING:
-                yield int(self.windows[feature, slot]), self.activations[feature, slot]
+        keys, windows, activations = (each[feature].numpy() for each in (self.keys, self.windows, self.activations))
+        return [(int(windows[slot]), activations[slot]) for slot in np.argsort(keys)[::-1].tolist() if keys[slot] != NOTHING]
 
     @staticmethod
     def _kept(

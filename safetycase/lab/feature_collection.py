@@ -12,7 +12,7 @@ from torch import Tensor
 
 from safetycase.errors import SourceError
 from safetycase.evidence.tables import Row
-from safetycase.lab.context_reservoirs import rounded
+from safetycase.lab.context_reservoirs import SIGNIFICANT_DIGITS
 from safetycase.lab.corpus_passes import WINDOWS_AT_ONCE, chunks, passes
 from safetycase.lab.corpus_windows import Window, windows
 from safetycase.lab.feature_contexts import Context, Contexts
@@ -173,9 +173,8 @@ def _context_rows(features: Sequence[int], contexts: Mapping[int, Sequence[Conte
     for feature in features:
         for context in contexts[feature]:
             activations = [0.0] * len(kept[context.window].tokens)
-            exact = rounded(context.activations)
-            for position in exact.nonzero()[:, 0].tolist():
-                activations[position] = float(exact[position])
+            for position in np.flatnonzero(context.activations).tolist():
+                activations[position] = float(f"{context.activations[position]:.{SIGNIFICANT_DIGITS}g}")
             yield {
                 "feature": feature,
                 "window": context.window,

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from safetycase.evidence.kinds.feature_documentation.params import Ask
-from safetycase.lab.context_reservoirs import NOTHING, Reservoir, peak_keys, priority, rounded
+from safetycase.lab.context_reservoirs import NOTHING, Kept, Reservoir, peak_keys, priority, rounded
 from safetycase.lab.corpus_windows import Window, half
 
 DECILES = 10
@@ -23,7 +25,7 @@ class Context:
     bin: str
     rank: int
     window: int
-    activations: Float[Tensor, "width"]
+    activations: NDArray[np.float32]
     """On the window's tokens, from its first; empty where the feature is silent."""
 
 
@@ -70,10 +72,10 @@ class Contexts:
 
     def of(self, feature: int) -> Iterator[Context]:
         """All contexts of a documented feature, by its place among them."""
-        top = list(self._top.ordered(feature))
+        top = self._top.ordered(feature)
         yield from _ranked("top", top)
         shown = {window for window, _ in top}
-        rest = [(window, activations) for window, activations in self._firing.ordered(feature) if window not in shown]
+        rest = [kept for kept in self._firing.ordered(feature) if kept[0] not in shown]
         for number, chosen in deciles(rest, self._ask.per_decile).items():
             yield from _ranked(f"decile-{number}", chosen)
         yield from _ranked("zero", self._zero.ordered(feature))
@@ -82,14 +84,11 @@ class Contexts:
         yield from _ranked("held-out-neighbour", self._held_out_neighbour.ordered(feature))
 
 
-Kept = tuple[int, Float[Tensor, "width"]]
-
-
 def deciles(sample: Sequence[Kept], per_decile: int) -> Mapping[int, list[Kept]]:
     """From a uniform sample in random order the first few of each tenth by peak, 1 the weakest; strongest first within a tenth."""
     if not sample:
         return {}
-    peaks = rounded(torch.stack([activations for _, activations in sample]).amax(dim=-1)).tolist()
+    peaks = rounded(torch.tensor([float(activations.max()) for _, activations in sample])).tolist()
     ascending = sorted(range(len(sample)), key=lambda index: (peaks[index], -sample[index][0]))
     tenth = {index: rank * DECILES // len(sample) + 1 for rank, index in enumerate(ascending)}
     found = {}
@@ -99,6 +98,6 @@ def deciles(sample: Sequence[Kept], per_decile: int) -> Mapping[int, list[Kept]]
     return found
 
 
-def _ranked(name: str, kept: Iterator[Kept] | Sequence[Kept]) -> Iterator[Context]:
+def _ranked(name: str, kept: Sequence[Kept]) -> Iterator[Context]:
     for rank, (window, activations) in enumerate(kept, start=1):
         yield Context(name, rank, window, activations)

@@ -237,6 +237,7 @@ def test_batches_and_shards_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     """Passes of a few tokens and shards of a few windows give the same tables."""
     of, events, found = answered()
     monkeypatch.setattr("safetycase.lab.corpus_passes.WINDOWS_AT_ONCE", 7)
+    monkeypatch.setattr("safetycase.lab.corpus_passes.CPU_NUMBERS", 5 * FEATURES)
 
     other, again = finished(collect(replace(of, batches=replace(batches_for(of.model), positions=40)), DOCUMENTED, NEAREST))
 
@@ -393,7 +394,7 @@ def test_rounding_keeps_five_digits(value: float) -> None:
 def test_deciles_cut_a_sample_into_tenths(count: int, per_decile: int) -> None:
     """A window of a higher decile is never weaker; from each the first by lot; of a sample of ten times n every decile has n."""
     generator = torch.Generator().manual_seed(count)
-    sample = [(number, torch.rand(3, generator=generator)) for number in range(count)]
+    sample = [(number, torch.rand(3, generator=generator).numpy()) for number in range(count)]
     peak = {number: float(activations.max()) for number, activations in sample}
 
     found = deciles(sample, per_decile)
@@ -422,3 +423,13 @@ def test_pairs_are_counted_alike_where_few_and_where_most_features_fire(per_toke
     counted.add(fired, place[feature])
 
     assert counted.together.tolist() == (2 * fires[:, documented].T.astype(int) @ fires.astype(int)).tolist()
+
+
+def test_five_tokens_together_are_enough_and_four_are_not() -> None:
+    """Information of fewer is chance; a feature that always fires with another has log of one over its share."""
+    counted = Cofiring(1, 4)
+    counted.together[0] = [20, 5, 4, 0]
+
+    (row,) = counted.rows([0], np.array([20, 5, 4, 50]), 100)
+
+    assert row == {"feature": 0, "other": 1, "relation": "cofiring", "value": pytest.approx(np.log(5)), "together": 5}
