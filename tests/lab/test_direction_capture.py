@@ -39,7 +39,7 @@ def written(model: LoadedModel, dictionary: Dictionary, parts: list[str], direct
 @pytest.mark.parametrize(("reads", "writes"), SITES)
 @pytest.mark.parametrize("skip", [False, True])
 def test_reconstruction_and_error_sum_to_the_whole(reads: str, writes: str, skip: bool) -> None:
-    """What the three rows of a batch lose, each along the direction alone."""
+    """What the three rows of a batch lose, each along the direction alone, and the reconstruction of what is read loses its share."""
     model = loaded()
     dictionary = random_dictionary(model, parse_site(reads), parse_site(writes), skip=skip)
     plain = written(model, dictionary, ["whole"], torch.zeros(32))
@@ -51,6 +51,10 @@ def test_reconstruction_and_error_sum_to_the_whole(reads: str, writes: str, skip
     unit = DIRECTION / DIRECTION.norm()
     for part in (whole, reconstruction, error):
         torch.testing.assert_close((part @ unit)[:, None] * unit, part, atol=1e-5, rtol=1e-5)
+    with record_sites(model, [dictionary.reads]) as at:
+        last_logits(model, left_padded([TOKENS], model.device))
+        rebuilt = dictionary.reconstruct(at[dictionary.reads][0])
+    torch.testing.assert_close(reconstruction @ unit, rebuilt @ unit, atol=1e-4, rtol=1e-4)
 
 
 def some_study(reads: str, writes: str) -> FeatureStudy:
