@@ -38,9 +38,11 @@ def fit_probe(x: Float[Tensor, "row d"], present: Bool[Tensor, "row"]) -> Probe:
     """L2-regularised logistic regression on standardised inputs, the classes weighted to equal shares, in float64.
 
     The minimum lies in the span of the examples (representer theorem), so that Newton's method solves it in at most as many dimensions
-    as there are examples. Both classes must occur.
+    as there are examples. Without a column (no feature fires) every score is 0. Both classes must occur.
     """
     assert 0 < int(present.sum()) < len(present), (int(present.sum()), len(present))
+    if not x.shape[1]:
+        return Probe(x.new_zeros(0, dtype=torch.float64), 0.0)
     wide = x.double()
     mean = wide.mean(dim=0)
     spread = wide.std(dim=0, correction=0)

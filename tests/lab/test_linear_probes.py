@@ -78,3 +78,13 @@ def test_f1_counts_present_as_the_class_to_be_found() -> None:
 
     assert f1(score, torch.tensor([True, True, True, False, False])) == pytest.approx(2 / 3)
     assert f1(-torch.ones(3), torch.tensor([True, False, False])) == 0.0
+
+
+def test_without_a_column_every_score_is_zero() -> None:
+    """No feature fires: there is nothing to tell the classes apart by, and no warning either."""
+    present = torch.tensor([True, False, True])
+
+    probe = fit_probe(torch.zeros(3, 0), present)
+
+    assert probe.score(torch.zeros(3, 0)).tolist() == [0.0, 0.0, 0.0]
+    assert probe.direction.shape == (0,)

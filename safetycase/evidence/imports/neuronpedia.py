@@ -276,7 +276,7 @@ def _setup(seen: _Seen) -> Row:
     return {
         "dictionary": dictionary, "same_model": {"same": None, "trained_on": seen.model}, "corpus": corpus, "contrasts": {},
         "residual_norm": 0.0, "spread_offset": 0.0, "looked_at": len(seen.features), "ablation": "none", "doses": [], "clamps": [],
-        "null_note": "", "behaviour_judges": {},
+        "null_note": "", "behaviour_judges": {}, "asked": {},
     }  # fmt: skip
 
 

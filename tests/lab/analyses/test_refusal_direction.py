@@ -195,9 +195,7 @@ def test_selection_only_picks_what_the_full_table_picks() -> None:
 
 def test_prompts_are_filtered_by_score_or_not_at_all() -> None:
     """The paper's filter leaves out prompts on the wrong side; where it would take too many, none, with the reason."""
-    strict, lax = (
-        list(observe(SMALL.model_copy(update={"filter_by_score": True, "max_filtered": most}))) for most in (0.0, 1.0)
-    )
+    strict, lax = (list(observe(SMALL.model_copy(update={"filter_by_score": True, "max_filtered": most}))) for most in (0.0, 1.0))
 
     kept, filtered = (next(tables(events)["setup"].rows())["filter"] for events in (strict, lax))
     assert not kept["applied"]

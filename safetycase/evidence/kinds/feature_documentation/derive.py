@@ -17,9 +17,10 @@ from safetycase.evidence.kinds.feature_documentation.findings import ContrastFac
 from safetycase.evidence.kinds.feature_documentation.gates import Gated, gates
 from safetycase.evidence.kinds.feature_documentation.labels_scored import labels_scored, scored_labels
 from safetycase.evidence.kinds.feature_documentation.limitations import limitations
+from safetycase.evidence.kinds.feature_documentation.names import estimate_names
 from safetycase.evidence.kinds.feature_documentation.observed import Observed, observed
 from safetycase.evidence.kinds.feature_documentation.outcome import ending
-from safetycase.evidence.kinds.feature_documentation.params import Read
+from safetycase.evidence.kinds.feature_documentation.params import Ask, Read
 from safetycase.evidence.kinds.feature_documentation.probes import probes
 from safetycase.evidence.kinds.feature_documentation.quality import measured_methods, quality
 from safetycase.evidence.kinds.feature_documentation.readings import peaks_of, readings
@@ -46,7 +47,7 @@ def derive(tables: Tables, read: Read) -> Found:
         outcome=end.outcome,
         reasons=end.reasons,
         estimates=dict(sorted(estimates.found.items())),
-        absent=dict(sorted(estimates.absent.items())),
+        absent=_absent(seen, read, estimates),
         limitations=limitations(seen, scored, caused, read),
         imported=tables.imported,
         cards=cards(seen, scored, caused, gated, read),
@@ -71,6 +72,23 @@ def _of_contrasts(seen: Observed, read: Read, estimates: Estimates) -> tuple[dic
         capture(seen, contrast, read, estimates)
         probes(seen, contrast, read, estimates)
     return caused, gated
+
+
+def _absent(seen: Observed, read: Read, estimates: Estimates) -> dict[str, str]:
+    """Of what was asked, each name that has no estimate, with the reason; imports, which do not say what was asked, keep patterns.
+
+    A reason that was given for the name itself goes before one for a common beginning, and a longer beginning before a shorter.
+    """
+    if not seen.setup["asked"]:
+        return dict(sorted(estimates.absent.items()))
+    patterns = sorted((each for each in estimates.absent if each.endswith("*")), key=len, reverse=True)
+    found = {}
+    for name in estimate_names(Ask.model_validate(seen.setup["asked"]), read, {}):
+        if name not in estimates.found:
+            given = name if name in estimates.absent else next((each for each in patterns if name.startswith(each[:-1])), None)
+            assert given is not None, f"{name} is neither estimated nor said to be absent"
+            found[name] = estimates.absent[given]
+    return found
 
 
 def _contrast_facts(seen: Observed, contrast: str, found: Causes) -> ContrastFacts:

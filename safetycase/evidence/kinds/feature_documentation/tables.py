@@ -42,6 +42,7 @@ SETUP = TableSpec(
         _column("clamps", "json", "Multiples of the largest activation."),
         _column("null_note", "string", "How null features were matched, and how many could be had; by contrast where they differ."),
         _column("behaviour_judges", "json", "By contrast: `refusal` (text judges) or the name of the declared behaviour."),
+        _column("asked", "json", "What was asked, complete with defaults, so that what is missing of it can be told; empty for imports."),
     ),
 )  # fmt: skip
 ITEMS = TableSpec(

@@ -11,7 +11,9 @@ _SPLIT = Column(name="split", type="string", about="train, validation or test.")
 _POSITION = Column(name="position", type="int", about="Token position counted from the end of the prompt.", sensitivity=PUBLIC)
 _LAYER = Column(name="layer", type="int", about="Layer whose input is read; 0 is the first.", sensitivity=PUBLIC)
 _LOG_ODDS = Column(
-    name="log_odds", type="float", unit=Unit.NATS,
+    name="log_odds",
+    type="float",
+    unit=Unit.NATS,
     about="Refusal log-odds: log P - log(1 - P), P the probability of the refusal tokens as first token.",
 )
 _ARM = Column(

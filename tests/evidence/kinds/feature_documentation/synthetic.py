@@ -121,7 +121,10 @@ class Planted:
 
 def ask(**truth: Any) -> Ask:
     """The question that these tables answer."""
-    plan = replace(Planted(), **truth)
+    return _ask(replace(Planted(), **truth))
+
+
+def _ask(plan: Planted) -> Ask:
     behaviour = Behaviour(name="shown" if plan.behaviour else "refusal", phrases=plan.behaviour)
     contrast = Contrast(
         present="harmful", absent="harmless", variants={name: name for name in plan.variants}, behaviour=behaviour, direction=plan.direction
@@ -226,7 +229,8 @@ def _setup(plan: Planted) -> Row:
         },
         "residual_norm": 11.3, "spread_offset": 0.25, "looked_at": plan.features, "ablation": "mean", "doses": list(plan.doses),
         "clamps": list(plan.clamps), "null_note": f"refusal: {plan.nulls} null features, matched by norm and firing rate.",
-        "behaviour_judges": dict.fromkeys(plan.contrasts, "shown" if plan.behaviour else "refusal"), **plan.setup,
+        "behaviour_judges": dict.fromkeys(plan.contrasts, "shown" if plan.behaviour else "refusal"),
+        "asked": _ask(plan).model_dump(mode="json"), **plan.setup,
     }  # fmt: skip
 
 

@@ -119,8 +119,9 @@ def test_every_declared_name_is_there_or_absent_with_a_reason(truth: dict[str, A
 def test_features_fewer_than_asked_for_leave_reasons() -> None:
     """Where a ranking ends before the plan's numbers, the places beyond it are absent with a reason."""
     truth = {**SMALL, "per_contrast": 2, "tested": 1, "random": 1}
-    what = found(**truth)
-    wanted = estimate_names(ask(**{**truth, "per_contrast": 5, "tested": 4, "random": 3, "probe_sizes": (1, 50)}), READ, {})
+    more = ask(**{**truth, "per_contrast": 5, "tested": 4, "random": 3, "probe_sizes": (1, 50)})
+    what = found(**truth, setup={"asked": more.model_dump(mode="json")})
+    wanted = estimate_names(more, READ, {})
 
     assert [name for name in wanted if name not in what.estimates and not matched(name, what)] == []
 
