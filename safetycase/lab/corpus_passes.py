@@ -25,6 +25,8 @@ WINDOWS_AT_ONCE = 512
 # Numbers in one matrix of tokens by features: on a CPU what the caches hold, on a GPU what leaves room for the model.
 CPU_NUMBERS = 2**20
 GPU_NUMBERS = 2**27
+# Fewer tokens than this at once, and reading the encoder takes longer than multiplying with it.
+FEWEST_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def counted_mask(windows: Sequence[Window]) -> Bool[Tensor, "row pos"]:
 
 def slices(tokens: int, features: int, device: torch.device) -> Iterator[slice]:
     """Tokens in groups so small that a matrix of tokens by features stays within bounds."""
-    most = max(1, (GPU_NUMBERS if device.type == "cuda" else CPU_NUMBERS) // max(1, features))
+    most = max(FEWEST_TOKENS, (GPU_NUMBERS if device.type == "cuda" else CPU_NUMBERS) // max(1, features))
     yield from (slice(start, min(start + most, tokens)) for start in range(0, tokens, most))
 
 

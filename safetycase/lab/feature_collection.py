@@ -148,9 +148,9 @@ def _with_last(groups: Iterator[list[Window]]) -> Iterator[tuple[list[Window], b
         yield before, True
 
 
-def _document_shards(study: FeatureStudy, part: str, documented: Sequence[int], closed: Sequence[Counted]) -> Stage[int]:
-    """What is known of documents that were read to their end; how many there are."""
-    rows = yield from study.shards.rows("documents", part, lambda: [{"document": each.document, "tokens": each.tokens} for each in closed])
+def _document_shards(study: FeatureStudy, part: str, documented: Sequence[int], closed: Sequence[Counted]) -> Stage[None]:
+    """What is known of documents that were read to their end."""
+    yield from study.shards.rows("documents", part, lambda: [{"document": each.document, "tokens": each.tokens} for each in closed])
     yield from study.shards.rows(
         "firing",
         part,
@@ -160,7 +160,6 @@ def _document_shards(study: FeatureStudy, part: str, documented: Sequence[int], 
             for place in np.flatnonzero(each.documented).tolist()
         ],
     )
-    return len(rows)
 
 
 def _parts(documented: Sequence[int]) -> list[tuple[str, Sequence[int]]]:
