@@ -45,7 +45,10 @@ def observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask:
     told: set[str] = set()
     why: dict[str, str] = {}
     for event in _observe(models, inputs, ask, seed, why):
-        if isinstance(event, Rows | Tensors | Absent):
+        if isinstance(event, Absent):
+            why[event.table] = event.reason  # of one contrast: another may have rows
+            continue
+        if isinstance(event, Rows | Tensors):
             told.add(event.table)
         yield event
     for spec in TABLES:

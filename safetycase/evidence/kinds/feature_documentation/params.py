@@ -184,6 +184,8 @@ def _of_causes(ask: Ask, read: Read) -> Iterator[str]:
 
 def _of_contrasts(ask: Ask) -> Iterator[str]:
     for name, contrast in ask.contrasts.items():
+        if name in ("feature", "random"):
+            yield f"contrasts: {name}: the name stands for features that are named or drawn by lot; expected another"
         if contrast.present == contrast.absent:
             yield f"contrasts: {name}: present and absent are the same prompt set {contrast.present!r}"
         if contrast.tokens == ():
