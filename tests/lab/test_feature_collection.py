@@ -36,7 +36,7 @@ from tests.lab.texts import random_texts, texts
 pytestmark = pytest.mark.lab
 
 SITE = parse_site("resid_post.1")
-FEATURES = 24
+FEATURES = 23
 DOCUMENTED, NEAREST = (7, 2, 19, 11, 22), {7: 10, 2: 19, 19: 2, 22: 16}
 """Feature 11 fires in one window; of feature 11 no neighbour is known."""
 ASK = SMALL.model_copy(
