@@ -13,6 +13,7 @@ from safetycase.evidence.tables import Row
 from safetycase.lab.dictionaries.dictionary import Dictionary
 from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.edited_passes import EditedPasses, edited_passes
+from safetycase.lab.feature_edits import counted_positions
 from safetycase.lab.feature_study import AskedContrast, FeatureStudy, Stage
 from safetycase.lab.forward import forward_for
 from safetycase.lab.model import LoadedModel
@@ -45,7 +46,7 @@ def capture(study: FeatureStudy, contrast: AskedContrast, directions: Mapping[st
 def without_direction(
     model: LoadedModel, dictionary: Dictionary, direction: Float[Tensor, "d_out"], parts: Sequence[str]
 ) -> Iterator[None]:
-    """While open, each row of a batch loses, at every position, the direction in its own part of what stands at the first written site.
+    """While open, each row of a batch loses the direction in its own part of what stands at the first written site, at every counted position.
 
     With x the site, x̂ its reconstruction, e = x - x̂ the error and r the unit direction: x - (x·r) r, x - (x̂·r) r or
     x - (e·r) r. What the last two remove sums to what the first does. A zero direction removes nothing.
@@ -58,10 +59,11 @@ def without_direction(
         wide = x.to(unit)
         read = wide if reads == writes else at[reads].to(unit)
         along = torch.stack([wide @ unit, dictionary.reconstruct(read) @ unit], dim=-1)  # [row, pos, of site and of reconstruction]
-        removed = (along * weights).sum(dim=-1, keepdim=True) * unit
+        removed = (along * weights).sum(dim=-1, keepdim=True) * unit * counted(wide)
         return (x.to(torch.promote_types(x.dtype, unit.dtype)) - removed.to(x.device)).to(x.dtype)
 
     with ExitStack() as stack:
+        counted = stack.enter_context(counted_positions(model))
         at: Mapping[Site, Tensor] = {} if reads == writes else stack.enter_context(record_sites(model, [reads]))
         stack.enter_context(edit_site(model, writes, edit))
         yield

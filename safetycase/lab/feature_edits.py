@@ -1,15 +1,16 @@
 """Edits of features: ablated, clamped or steered by what is added to the written site, so that the dictionary's error stays in place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from safetycase.lab.dictionaries.dictionary import Dictionary
+from safetycase.lab.hooks import record_inputs
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.site_access import edit_site, record_sites
 
@@ -30,20 +31,45 @@ def edited(model: LoadedModel, dictionary: Dictionary, rows: Sequence[Sequence[F
 
     With a the activation that the same forward pass shows at the site that the dictionary reads, d the feature's direction
     and s the scale that its normalisation gives to what it writes, the first written site gets (0 - a) s d where the
-    feature is ablated, (c - a) s d where it is clamped to c, and v d/|d| where it is steered by v: at every position, the
-    beginning-of-text token's among them. Several edits of a row add up; all their activations are those before any edit.
-    A row may hold a feature (ablate or clamp it) only once.
+    feature is ablated, (c - a) s d where it is clamped to c, and v d/|d| where it is steered by v: at every position but that of a
+    beginning-of-text token, whose activations are out of scale and which dictionaries are not trained on. Several edits of a
+    row add up; all their activations are those before any edit. A row may hold a feature (ablate or clamp it) only once.
     """
     plan = _Plan.of(dictionary, rows)
     reads, writes = dictionary.reads, dictionary.writes[0]
 
     with ExitStack() as stack:
+        counted = stack.enter_context(counted_positions(model))
         if reads == writes or not plan.holds:
-            stack.enter_context(edit_site(model, writes, lambda x: _plus(x, plan.delta(dictionary, x))))
+            stack.enter_context(edit_site(model, writes, lambda x: _plus(x, plan.delta(dictionary, x), counted)))
         else:
             at = stack.enter_context(record_sites(model, [reads]))
-            stack.enter_context(edit_site(model, writes, lambda x: _plus(x, plan.delta(dictionary, at[reads]))))
+            stack.enter_context(edit_site(model, writes, lambda x: _plus(x, plan.delta(dictionary, at[reads]), counted)))
         yield
+
+
+Counted = Callable[[Float[Tensor, "row pos width"]], Float[Tensor, "row pos 1"]]
+"""For what stands at a site in the running pass: 1 at the positions that are edited, 0 at those of a beginning-of-text token."""
+
+
+@contextmanager
+def counted_positions(model: LoadedModel) -> Iterator[Counted]:
+    """Yields what tells the positions of the running pass apart; where only the last ones are computed, they are meant."""
+    embedding: Any = model.module.get_input_embeddings()
+    start = model.tokenizer.bos_token_id
+    seen: list[Tensor] = []
+
+    def keep(ids: Tensor) -> Tensor:
+        seen[:] = [ids]
+        return ids.new_empty(0)
+
+    def counted(x: Float[Tensor, "row pos width"]) -> Float[Tensor, "row pos 1"]:
+        if start is None:
+            return torch.ones_like(x[..., :1])
+        return (seen[0][:, -x.shape[1] :, None] != start).to(x)
+
+    with record_inputs([embedding], keep=keep):
+        yield counted
 
 
 @dataclass(frozen=True)
@@ -89,9 +115,10 @@ class _Plan:
         return changes * dictionary.write_scale(wide) @ dictionary.directions(self.features) + self.added
 
 
-def _plus(x: Float[Tensor, "row pos d_out"], delta: Float[Tensor, "#row #pos d_out"]) -> Float[Tensor, "row pos d_out"]:
+def _plus(x: Float[Tensor, "row pos d_out"], delta: Float[Tensor, "#row #pos d_out"], counted: Counted) -> Float[Tensor, "row pos d_out"]:
     """The sum in float32 at least, rounded once to the precision of the model."""
-    return (x.to(torch.promote_types(x.dtype, torch.float32)) + delta.to(x.device)).to(x.dtype)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return (wide + delta.to(x.device) * counted(wide)).to(x.dtype)
 
 
 def _unit(dictionary: Dictionary, feature: int) -> Float[Tensor, "d_out"]:

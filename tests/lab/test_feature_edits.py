@@ -229,3 +229,23 @@ def right_padded(prompts: list[Tensor]) -> Encoded:
     ids = torch.stack([torch.nn.functional.pad(tokens, (0, width - len(tokens))) for tokens in prompts])
     mask = torch.stack([(torch.arange(width) < len(tokens)).long() for tokens in prompts])
     return Encoded(ids, mask)
+
+
+@pytest.mark.parametrize("kind", ["ablate", "clamp", "steer"])
+@pytest.mark.parametrize(("reads", "writes"), SITES)
+def test_a_beginning_of_text_token_is_left_as_it_is(model: LoadedModel, reads: str, writes: str, kind: Any) -> None:
+    """Dictionaries are not trained on it, and its activations are out of scale; all other positions are edited."""
+    dictionary = dictionary_at(model, reads, writes)
+    start = model.tokenizer.bos_token_id
+    tokens = [torch.tensor([start, 8, 9, 10]), torch.tensor([start, 11, 12])]
+
+    with record_sites(model, [dictionary.writes[0]]) as at:
+        last_logits(model, left_padded(tokens, model.device))
+        plain = at[dictionary.writes[0]].clone()
+        with edited(model, dictionary, [[FeatureEdit(kind, 5, 3.0)]]), record_sites(model, [dictionary.writes[0]]) as after:
+            last_logits(model, left_padded(tokens, model.device))
+            changed = (after[dictionary.writes[0]] - plain).abs().amax(dim=-1) > 0
+
+    assert not changed[0, 0]
+    assert not changed[1, 1]
+    assert changed[:, 2:].any() if kind == "ablate" else changed[:, 2:].all()

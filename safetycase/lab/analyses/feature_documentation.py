@@ -127,7 +127,12 @@ def _study(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: 
 
 
 def _check_fit(model: LoadedModel, dictionary: Dictionary, ask: Ask) -> None:
-    """The sites exist on the model and are as wide as the dictionary says; the named features exist."""
+    """The sites exist on the model and are as wide as the dictionary says; it writes to one; the named features exist."""
+    if len(dictionary.writes) > 1:
+        raise ModelError(
+            f"dictionaries.{ask.dictionary}: it is one layer of a cross-layer transcoder, which writes to {len(dictionary.writes)} layers; "
+            "expected an autoencoder or a transcoder that writes to one"
+        )
     wanted = [(dictionary.reads, dictionary.d_in), *((site, dictionary.d_out) for site in dictionary.writes)]
     for site, width in wanted:
         found = site_width(model, site)

@@ -116,9 +116,7 @@ class _Picked:
     stopped: str = ""
 
 
-def _study(
-    model: LoadedModel, shards: Shards, samples: Mapping[tuple[str, str], Sample], ask: Ask, seed: int
-) -> Study:
+def _study(model: LoadedModel, shards: Shards, samples: Mapping[tuple[str, str], Sample], ask: Ask, seed: int) -> Study:
     prompts = {key: sample.taken for key, sample in samples.items()}
     taken = [prompt for group in prompts.values() for prompt in group]
     tokens = dict(zip([p.id for p in taken], tokenised(model, [p.text for p in taken]), strict=True))
