@@ -46,7 +46,9 @@ def capture(study: FeatureStudy, contrast: AskedContrast, directions: Mapping[st
 def without_direction(
     model: LoadedModel, dictionary: Dictionary, direction: Float[Tensor, "d_out"], parts: Sequence[str]
 ) -> Iterator[None]:
-    """While open, each row of a batch loses the direction in its own part of what stands at the first written site, at every counted position.
+    """While open, each row of a batch loses the direction in its own part of what stands at the first written site.
+
+    At every position but that of a beginning-of-text token, as edits of features.
 
     With x the site, x̂ its reconstruction, e = x - x̂ the error and r the unit direction: x - (x·r) r, x - (x̂·r) r or
     x - (e·r) r. What the last two remove sums to what the first does. A zero direction removes nothing.

@@ -66,7 +66,8 @@ def counted_positions(model: LoadedModel) -> Iterator[Counted]:
     def counted(x: Float[Tensor, "row pos width"]) -> Float[Tensor, "row pos 1"]:
         if start is None:
             return torch.ones_like(x[..., :1])
-        return (seen[0][:, -x.shape[1] :, None] != start).to(x)
+        mask: Tensor = seen[0][:, -x.shape[1] :, None] != start
+        return mask.to(x)
 
     with record_inputs([embedding], keep=keep):
         yield counted

@@ -76,7 +76,8 @@ def test_log_odds_are_those_of_whole_passes(reads: str, writes: str) -> None:
     assert set(rows["population"]) == {"toy-present"}
     for row in rows.rows():
         batch = left_padded([contrast.tokens[row["item"]]], model.device)
-        by_hand = edit_site(model, of.dictionary.writes[0], ablation(DIRECTION))
+        assert batch.input_ids[0, 0] == model.tokenizer.bos_token_id
+        by_hand = edit_site(model, of.dictionary.writes[0], lambda x: torch.cat([x[:, :1], ablation(DIRECTION)(x[:, 1:])], dim=1))
         with by_hand if row["part"] == "whole" else without_direction(model, of.dictionary, DIRECTION, [row["part"]]):
             logits = last_logits(model, batch)
         assert row["log_odds"] == pytest.approx(refusal_log_odds(logits, target).item(), abs=1e-3)
