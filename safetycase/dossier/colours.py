@@ -1,20 +1,22 @@
 """How much colour a document may hold: the first cards keep theirs, the others say what was left out and where it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from safetycase.dossier import numbers
-from safetycase.dossier.page import Card, Dossier, StepSection
+from safetycase.dossier.page import Card, Dossier, StepSection, Table
 
 ON_PAPER = 3_000
-"""Coloured stretches of a PDF: each is a box and a structure element, and a renderer takes a kilobyte of memory for it."""
+"""Coloured spans of a PDF, notes under the cells of its tables among them: each is a box and a structure element to the renderer."""
 ON_SCREEN = 40_000
 """The same of an HTML file, which a phone has to lay out."""
+_ELSEWHERE = 300
+"""Kept for words of the other blocks: states, shapes, verdicts."""
 
 
 def bounded(dossier: Dossier, *, paper: bool) -> Dossier:
     """The document with as many colours as it may hold, counted in the order of its pages."""
-    most = ON_PAPER if paper else ON_SCREEN
+    most = max(0, (ON_PAPER if paper else ON_SCREEN) - _ELSEWHERE - sum(map(_notes, _tables(dossier))))
     if sum(card.coloured for step in dossier.steps for card in step.exhibit.cards) <= most:
         return dossier
     thinned = _thinned(most, paper)
@@ -28,6 +30,18 @@ def bounded(dossier: Dossier, *, paper: bool) -> Dossier:
         for section in dossier.sections
     )
     return replace(dossier, sections=sections)
+
+
+def _tables(dossier: Dossier) -> Iterator[Table]:
+    for section in dossier.sections:
+        for block in section.blocks:
+            yield from block.tables
+            if block.name == "evidence":
+                yield from (table for step in block.steps for table in step.exhibit.tables.values())
+
+
+def _notes(table: Table) -> int:
+    return sum(bool(cell.note) + bool(cell.code) for row in table.rows for cell in row)
 
 
 def _thinned(most: int, paper: bool) -> Callable[[StepSection], StepSection]:
@@ -52,5 +66,5 @@ def _said(whole: int, shown: int, most: int, data: str) -> str:
     where = f"all windows of this step are in the attached {data}" if data else "the observation of this step holds all windows"
     return (
         f"{min(whole, shown)} of {whole} excerpts, without colours: the cards before this one take the {numbers.count(most)} coloured "
-        f"stretches that one document holds; {where}."
+        f"stretches for which this document has room; {where}."
     )

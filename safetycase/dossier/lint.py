@@ -108,7 +108,15 @@ class _Theirs:
             self._last = (text, list(self._spans(_folded(text))))
         return any(begin <= start and end <= stop for begin, stop in self._last[1])
 
+    @cached_property
+    def _whole(self) -> frozenset[str]:
+        return frozenset(self._strings)
+
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        # Most quotations stand alone: thousands of windows of a corpus need not be looked for in each other.
+        if text in self._whole:
+            yield 0, len(text)
+            return
         for each in self._strings:
             if len(each.split()) == 1 and text != each:
                 continue

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 BUNDLED = (
     (0x0020, 0x007E), (0x00A0, 0x017F), (0x0218, 0x021B), (0x02C6, 0x02C7), (0x02D8, 0x02DD),
@@ -50,6 +51,7 @@ def visible(text: str, *, bundled_only: bool = False) -> str:
     return result
 
 
+@lru_cache(maxsize=4096)
 def is_bundled(character: str) -> bool:
     """Whether a bundled font draws the character."""
     return any(first <= ord(character) <= last for first, last in BUNDLED)
@@ -61,14 +63,14 @@ def _shown(character: str, marks: int, bundled_only: bool) -> str:
     if character == "\t":
         return " "
     # A soft hyphen is drawn or not at the renderer's pleasure, and stacks of marks cover the lines around them.
-    if (
-        unicodedata.category(character) in _HIDDEN
-        or ord(character) in _BLANK
-        or marks > _MOST_MARKS
-        or (bundled_only and not is_bundled(character))
-    ):
+    if _is_hidden(character) or marks > _MOST_MARKS or (bundled_only and not is_bundled(character)):
         return _named(character)
     return character
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN or ord(character) in _BLANK
 
 
 def _named(character: str) -> str:

@@ -25,7 +25,7 @@ from safetycase.dossier.visible import is_bundled, visible
 from tests.dossier.cases import HOSTILE, STORIES
 from tests.dossier.synthetic import digest, estimate
 
-PATTERNS = ("change-between-versions", "refusal-under-weight-access", "transparency-to-downstream")
+PATTERNS = ("change-between-versions", "refusal-under-weight-access", "transparency-to-downstream", "what-features-show")
 SVG = "{http://www.w3.org/2000/svg}"
 FONTS = Path(__file__).parents[2] / "safetycase/dossier/fonts"
 TEXTS = st.one_of(

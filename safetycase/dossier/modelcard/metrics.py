@@ -1,5 +1,6 @@
 """Estimates as results of a model card's `model-index`: plain numbers that carry their interval, n and the digest of their evidence."""
 
+import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,9 +25,17 @@ _KEY_ESTIMATES = {
         "refusal_log_odds_change.harmless.added",
         "kl.harmless.ablated",
         "cross_entropy_change.harmless.ablated",
-    )
+    ),
+    "feature_documentation": (
+        "l0.corpus.dictionary",
+        "explained_variance.corpus.dictionary",
+        "explained_variance.corpus.random",
+        "cross_entropy_recovered.corpus.dictionary",
+        "dead_share.features.corpus",
+        "passing_share.*.causal",
+    ),
 }
-"""Per kind, what a card shows whether or not a claim rests on it; {judge} is the one that decides the outcome."""
+"""Per kind, what a card shows whether or not a claim rests on it; {judge} is the one that decides the outcome, * any population."""
 _MOST_OF_OTHER_KINDS = 12
 
 
@@ -77,7 +86,8 @@ def _key(found: Findings) -> list[str]:
         return [name for name in sorted(found.estimates) if "#" not in name][:_MOST_OF_OTHER_KINDS]
     judges = found.read.get("judges")
     judge = str(judges[0]) if isinstance(judges, list) and judges else ""
-    return [pattern.replace("{judge}", judge) for pattern in patterns]
+    wanted = (pattern.replace("{judge}", judge) for pattern in patterns)
+    return [name for pattern in wanted for name in ([pattern] if "*" not in pattern else fnmatch.filter(sorted(found.estimates), pattern))]
 
 
 def _names(judgement: Judgement, step: str) -> list[str]:
@@ -90,7 +100,7 @@ def _dataset(case: JudgedCase, step: JudgedStep, name: str) -> Result:
     named = step.params.get(population)
     facts = next((each for each in case.prompt_sets if each.id == named), None)
     if facts is None:
-        return {"type": f"safetycase:{_line(step.id)}", "name": f"prompts of the step {_line(step.id)}"}
+        return {"type": f"safetycase:{_line(step.id)}", "name": f"inputs of the step {_line(step.id)}"}
     return {
         "type": _dataset_type(facts),
         "name": f"{_line(facts.id)} ({_line(_last(facts.source))})",

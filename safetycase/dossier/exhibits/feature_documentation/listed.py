@@ -255,6 +255,7 @@ def _features(found: Found) -> Table | None:
 def _feature(found: Found, card: Card) -> tuple[Cell, ...]:
     label = next(iter(card.labels), None)
     density = shown_of(found, card, "firing_rate.corpus.tokens")
+    often = density if density != "–" else numbers.percent(card.density)
     gates = {gate.contrast: gate for gate in card.gates}
     several = len(found.contrasts) > 1
     aurocs, ablated, steered = [], [], []
@@ -268,12 +269,8 @@ def _feature(found: Found, card: Card) -> tuple[Cell, ...]:
     return (
         Cell(numbers.count(card.feature), "number", note=why_here(card, found), href=f"#{anchor(found, card.feature)}"),
         Cell(label.text) if label else Cell("none", "mute"),
-        Cell(
-            label_score(found, card, label.author) if label else "–",
-            "number",
-            note=AUTHORS.get(label.author, label.author) if label else "",
-        ),
-        Cell(density if density != "–" else numbers.percent(card.density), "number", note="" if card.status == "live" else card.status),
+        Cell(f"{label_score(found, card, label.author)}\n{AUTHORS.get(label.author, label.author)}" if label else "–", "number"),
+        Cell(often if card.status == "live" else f"{often}\n{card.status}", "number"),
         Cell("\n".join(aurocs) or "–", "number"),
         Cell("\n".join(ablated) or "not tested", "number" if ablated else "mute"),
         Cell("\n".join(steered) or "not tested", "number" if steered else "mute"),
@@ -291,12 +288,12 @@ def _verdict(gates: Sequence[Gate]) -> Cell:
         return Cell("–")
     passed = [gate.contrast for gate in gates if gate.passes]
     if passed:
-        return Cell("● passes", note=", ".join(passed))
+        return Cell(f"● passes\n{', '.join(passed)}")
     failed = (
         ("does not read it", [gate.reads for gate in gates]),
         ("neither edit passes", [gate.ablation or gate.steering for gate in gates]),
     )
-    return Cell("○ no", note=", ".join(why for why, held in failed if not any(held)))
+    return Cell("○ no\n" + ", ".join(why for why, held in failed if not any(held)))
 
 
 def _gathered(found: Found) -> Found:
