@@ -1,6 +1,6 @@
 """One pass over the corpus: how often every feature fires, and the windows that show what the documented ones respond to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -63,13 +63,13 @@ def collect(study: FeatureStudy, documented: Sequence[int], nearest: Mapping[int
         raise SourceError(f"{study.corpus.source}: found no token that counts, expected text")
     yield from study.shards.rows("density", "all", found.densities.rows)
     contexts = {feature: list(found.contexts.of(place)) for place, feature in enumerate(documented)}
-    used = {context.window for listed in contexts.values() for context in listed}
-    kept = {window.number: window for window in _windows(study) if window.number in used} if used else {}
+    window_rows = _window_rows(study, {context.window for listed in contexts.values() for context in listed})
+    zeros = {row["window"]: [0.0] * len(row["token_ids"]) for row in window_rows}
     rows: dict[int, list[Row]] = {}
     for part, features in _parts(documented):
-        made = yield from study.shards.rows("contexts", part, partial(_context_rows, features, contexts, kept))
+        made = yield from study.shards.rows("contexts", part, partial(_context_rows, features, contexts, zeros))
         rows |= _by_feature(features, made)
-    yield from _window_shards(study, kept)
+    kept = yield from _window_shards(study, window_rows)
     yield from study.shards.rows("neighbours", "cofiring", lambda: found.cofiring.rows(documented, found.densities.fired, found.tokens))
     return Collected(
         maximum=torch.from_numpy(found.densities.maximum).float(),
@@ -77,8 +77,8 @@ def collect(study: FeatureStudy, documented: Sequence[int], nearest: Mapping[int
         windows=found.windows,
         documents=found.documents,
         contexts=rows,
-        window_tokens={number: window.tokens.tolist() for number, window in kept.items()},
-        window_documents={number: window.document for number, window in kept.items()},
+        window_tokens={row["window"]: row["token_ids"] for row in kept},
+        window_documents={row["window"]: row["document"] for row in kept},
     )
 
 
@@ -168,11 +168,15 @@ def _parts(documented: Sequence[int]) -> list[tuple[str, Sequence[int]]]:
     return [(str(start), documented[start : start + FEATURES_AT_ONCE]) for start in starts]
 
 
-def _context_rows(features: Sequence[int], contexts: Mapping[int, Sequence[Context]], kept: Mapping[int, Window]) -> Iterator[Row]:
+def _context_rows(features: Sequence[int], contexts: Mapping[int, Sequence[Context]], zeros: Mapping[int, list[float]]) -> Iterator[Row]:
+    """`zeros` holds for every window a 0 for each of its tokens; rows of windows in which a feature is silent share them."""
     for feature in features:
         for context in contexts[feature]:
-            activations = [0.0] * len(kept[context.window].tokens)
-            for position in np.flatnonzero(context.activations).tolist():
+            activations = zeros[context.window]
+            fired = np.flatnonzero(context.activations).tolist()
+            if fired:
+                activations = list(activations)
+            for position in fired:
                 activations[position] = float(f"{context.activations[position]:.{SIGNIFICANT_DIGITS}g}")
             yield {
                 "feature": feature,
@@ -183,24 +187,33 @@ def _context_rows(features: Sequence[int], contexts: Mapping[int, Sequence[Conte
             }
 
 
-def _window_shards(study: FeatureStudy, kept: Mapping[int, Window]) -> Stage[tuple[Row, ...]]:
+def _window_rows(study: FeatureStudy, used: Collection[int]) -> list[Row]:
+    """The windows with these numbers, from a second reading of the corpus, without a pass."""
+    same: dict[int, int] = {}
+    """Every token id once: a list of them then costs no more than its places."""
+    picked = [
+        (window.number, window.document, [same.setdefault(token, token) for token in window.tokens.tolist()])
+        for window in (_windows(study) if used else ())
+        if window.number in used
+    ]
+    texts = token_texts(study.model.tokenizer, same)
+    return [
+        {"window": number, "document": document, "tokens": [texts[token] for token in ids], "token_ids": ids}
+        for number, document, ids in picked
+    ]
+
+
+def _window_shards(study: FeatureStudy, made: Sequence[Row]) -> Stage[tuple[Row, ...]]:
     """The windows of all contexts, in the table that the corpus's sensitivity calls for; the other one is absent."""
     public = study.corpus.sensitivity == "public"
     other, reason = ("windows_restricted", "is declared public") if public else ("windows", "is not declared public")
-    rows = yield from study.shards.rows(_window_table(study), "all", lambda: _window_rows(study, kept))
+    rows = yield from study.shards.rows(_window_table(study), "all", lambda: made)
     yield Absent(other, f"corpus {study.corpus.id} {reason}")
     return rows
 
 
 def _window_table(study: FeatureStudy) -> str:
     return "windows" if study.corpus.sensitivity == "public" else "windows_restricted"
-
-
-def _window_rows(study: FeatureStudy, kept: Mapping[int, Window]) -> Iterator[Row]:
-    texts = token_texts(study.model.tokenizer, {token for window in kept.values() for token in window.tokens.tolist()})
-    for number, window in sorted(kept.items()):
-        ids = window.tokens.tolist()
-        yield {"window": number, "document": window.document, "tokens": [texts[token] for token in ids], "token_ids": ids}
 
 
 def _all_stored(study: FeatureStudy, documented: Sequence[int]) -> int | None:
@@ -238,7 +251,7 @@ def _recalled(study: FeatureStudy, documented: Sequence[int], n_windows: int) ->
     for part, features in _parts(documented):
         rows = yield from study.shards.rows("contexts", part, stored)
         contexts |= _by_feature(features, rows)
-    kept = yield from _window_shards(study, {})
+    kept = yield from _window_shards(study, ())
     yield from study.shards.rows("neighbours", "cofiring", stored)
     return Collected(
         maximum=torch.tensor([row["maximum"] for row in density], dtype=torch.float64).float(),
