@@ -346,3 +346,16 @@ def test_an_argument_takes_features_in_no_stronger_role_than_they_bear() -> None
     enters = {node.id: node.evidence[0].enters for node in made.nodes if node.type is NodeType.SOLUTION and node.evidence}
     assert enters == {"Sn2": "support", "Sn3": "support", "Sn4": "lower-bound"}
     assert not any("No tested feature passes" in node.text and node.supported_by for node in made.nodes)
+
+
+def test_what_many_features_lack_is_named_once() -> None:
+    """A thousand names that differ in the feature alone are one line; few are named each."""
+    result = featured.found(features=12)
+    absent = {f"activation_auroc.refusal.confirmation#random-{n}": "not asked" for n in range(1, 11)} | {
+        "l0.corpus.pca#random-1": "not asked"
+    }
+    table = exhibits.exhibit(result.model_copy(update={"absent": absent}), Quoted()).tables["absent"]
+
+    listed = " ".join(row[1].code for row in table.rows)
+    assert listed.count("activation_auroc.refusal.confirmation#…") == 1
+    assert "l0.corpus.pca#random-1" in listed

@@ -1,5 +1,6 @@
 """The tables of feature documentation: the dictionary beside its baselines, contrasts, capture, probes, and all documented features."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from safetycase.dossier import numbers
@@ -300,11 +301,11 @@ def _gathered(found: Found) -> Found:
     """The findings with absent estimates of many features named together."""
     if len(found.cards) <= _MOST_SLOTS:
         return found
+    alike = Counter((name.partition("#")[0], reason) for name, reason in found.absent.items() if "#" in name)
     named: dict[str, str] = {}
     for name, reason in found.absent.items():
-        stem, mark, slot = name.partition("#")
-        same = mark and sum(other.startswith(f"{stem}#") and why == reason for other, why in found.absent.items()) > _MOST_SLOTS
-        named.setdefault(f"{stem}#…" if same else f"{stem}{mark}{slot}", reason)
+        stem, mark, _ = name.partition("#")
+        named.setdefault(f"{stem}#…" if mark and alike[stem, reason] > _MOST_SLOTS else name, reason)
     return found.model_copy(update={"absent": named})
 
 
