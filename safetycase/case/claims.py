@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from safetycase.evidence import kinds
 from safetycase.evidence.record import Estimate, Findings, Outcome, Record
 
 UNEDITED = "baseline"
@@ -130,11 +131,16 @@ def _criterion(criterion: Criterion, found: Findings | None, tolerance: float) -
     estimate = found.estimates.get(criterion.estimate)
     if estimate is None:
         return no_evidence(why_absent(criterion.estimate, found))
-    if found.outcome is Outcome.FAILED or (found.outcome is Outcome.NOT_APPLICABLE and condition(criterion.estimate) != UNEDITED):
+    if found.outcome is Outcome.FAILED or (found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, criterion.estimate)):
         reason = f"the step is {found.outcome.replace('_', ' ')}: {'; '.join(found.reasons)}"
         return CriterionJudgement(criterion=criterion, verdict=Verdict.NO_EVIDENCE, estimate=estimate, reason=reason)
     verdict, reason = compare(criterion, estimate, tolerance)
     return CriterionJudgement(criterion=criterion, verdict=verdict, estimate=estimate, reason=reason)
+
+
+def under_edit(kind: str, estimate: str) -> bool:
+    """Whether an estimate of a kind tells what an edited model does; of a kind that is not installed, all but the baseline do."""
+    return kinds.load(kind).under_edit(estimate) if kind in kinds.names() else condition(estimate) != UNEDITED
 
 
 def condition(estimate: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from safetycase.case import attempts as log
 from safetycase.case import register as registering
 from safetycase.case.argument import build_argument
-from safetycase.case.claims import UNEDITED, Criterion, Judgement, Standing, condition, judge
+from safetycase.case.claims import Criterion, Judgement, Standing, judge, under_edit
 from safetycase.case.declared import Declared
 from safetycase.case.judged import JudgedCase, JudgedModel, JudgedStep, PromptSetFacts
 from safetycase.case.paperwork import Paperwork
@@ -17,6 +17,7 @@ from safetycase.case.reviews import ReviewedClaim, evidence_digest, reviewed
 from safetycase.case.warnings import case_facts, standing_warnings
 from safetycase.evidence import kinds, stats
 from safetycase.evidence.derivation import derive
+from safetycase.evidence.judges import judge_names
 from safetycase.evidence.record import Findings, Observation, Outcome, Record
 from safetycase.evidence.store import Annotations, Store, canonical
 
@@ -151,9 +152,7 @@ def _answered(
         )
         for entry, pattern in zip(declared.arguments, paperwork.patterns, strict=True)
     )
-    aged = tuple(
-        each.model_copy(update={"expired": each.expires is not None and each.expires < paperwork.as_of}) for each in arguments
-    )
+    aged = tuple(each.model_copy(update={"expired": each.expires is not None and each.expires < paperwork.as_of}) for each in arguments)
     return case.model_copy(update={"arguments": aged})
 
 
@@ -193,7 +192,7 @@ class _Standing:
             yield Standing.IMPORTED
         if not self.declared_before(criterion.step):
             yield Standing.EXPLORATORY
-        undecided = found.outcome is not Outcome.CONCLUSIVE and condition(criterion.estimate) != UNEDITED
+        undecided = found.outcome is not Outcome.CONCLUSIVE and under_edit(found.kind, criterion.estimate)
         if undecided or not _agrees_with_a_person(criterion.estimate, found):
             yield Standing.INDICATIVE
 
@@ -203,11 +202,15 @@ class _Standing:
         return observation is not None and log.declared_before(self.store, observation.question, self.declaration)
 
 
+OTHER_JUDGES = ("model", "phrases")
+"""Judges of answers besides the text judges: a local model, and the phrases that a plan declares."""
+
+
 def _agrees_with_a_person(name: str, found: Findings) -> bool:
-    """Whether a judged rate rests on a judge that a person's labels bear out; true of what no judge decides."""
-    if "@" not in name:
+    """Whether a judged rate rests on a judge of answers that a person's labels bear out; true of what no such judge decides."""
+    condition, _, judge_name = name.split("#")[0].split(".")[-1].partition("@")
+    if judge_name not in (*judge_names(), *OTHER_JUDGES):
         return True
-    condition, judge_name = name.split("#")[0].split(".")[-1].split("@")
     kappa = found.estimates.get(f"judge_kappa.all.{condition}@{judge_name}")
     return kappa is not None and kappa.value >= LEAST_KAPPA
 

@@ -116,10 +116,23 @@ def check_wording(plan: Plan) -> None:
     """What the plan says in the tool's documents as its own words claims no more than a measurement can."""
     said: dict[tuple[str, ...], str] = {("case", "title"): plan.declared.case.title, ("case", "summary"): plan.declared.case.summary}
     said |= {("claims", name, "text"): claim.text for name, claim in plan.declared.claims.items()}
+    for step, ask in plan.asks.items():
+        names = _names_within(ask.model_dump(mode="json"))
+        said |= {("steps", step, "params"): " ".join(each.replace("-", " ").replace("_", " ") for each in names)} if names else {}
     for place, text in said.items():
         for word in forbidden(text)[:1]:
             where = f"{plan.located.where(place)}: {'.'.join(place)}"
             raise PlanError(f"{where}: found {word!r}, which no measurement bears out; expected what was measured, or {INSTEAD[-1]!r}")
+
+
+def _names_within(value: object) -> list[str]:
+    """What a plan calls things within params: keys of its own, and whatever stands under `name`."""
+    if isinstance(value, list):
+        return [name for each in value for name in _names_within(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [text for key, text in value.items() if key == "name" and isinstance(text, str)]
+    return [*value, *own, *(name for each in value.values() for name in _names_within(each))]
 
 
 def estimate_names(plan: Plan, step: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 from safetycase import resources
 from safetycase.errors import PlanError
 from safetycase.plan import Plan, load_plan
+from tests.source import ROOT
 
 STARTER = (resources.directory("templates") / "plan.yaml").read_text(encoding="utf-8")
 LoadText = Callable[[str], Plan]
@@ -160,3 +161,13 @@ def test_a_deep_file_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(PlanError, match=r"plan\.yaml:1: nested more than 60 deep"):
         load_plan(path)
+
+
+def test_what_a_plan_calls_a_contrast_claims_no_more_than_a_measurement_can(tmp_path: Path) -> None:
+    """The names of contrasts and behaviours stand in documents, hence obey the wording of the tool."""
+    text = (ROOT / "examples" / "features" / "plan.yaml").read_text(encoding="utf-8")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(text.split("claims:")[0].replace("refusal: {present", "certified-safe: {present"), encoding="utf-8")
+
+    with pytest.raises(PlanError, match=r"steps\.features\.params: found 'certified'"):
+        load_plan(plan)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from safetycase.case.argument.written import ANY, Binding
-from safetycase.case.claims import UNEDITED, Judgement, Standing, condition
+from safetycase.case.claims import Judgement, Standing, under_edit
 from safetycase.case.goals import EvidenceRef, Measured
 from safetycase.case.judged import JudgedCase, JudgedStep
 from safetycase.evidence.record import Findings, Outcome
@@ -52,6 +52,11 @@ class Bench:
         rows = (self.step(each.criterion.step) for each in judgement.criteria)
         return {row.kind for row in rows if row is not None}
 
+    def unedited(self, judgement: Judgement) -> bool:
+        """Whether every criterion of a claim is about the model as it is."""
+        rows = [(self.step(each.criterion.step), each.criterion.estimate) for each in judgement.criteria]
+        return bool(rows) and all(row is not None and not under_edit(row.kind, estimate) for row, estimate in rows)
+
     def step(self, key: str) -> JudgedStep | None:
         """A step of the plan."""
         return next((each for each in self.case.steps if each.id == key), None)
@@ -86,7 +91,7 @@ class Bench:
 def _measured(names: Iterable[str], found: Findings) -> Iterator[Measured]:
     """Estimates by stem, as the deciding judge sees them; what an edit did to a model that it does not apply to is no measurement."""
     for stem in names:
-        if found.outcome is Outcome.NOT_APPLICABLE and condition(stem) != UNEDITED:
+        if found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, stem):
             continue
         named = sorted(name for name in found.estimates if name.partition("@")[0] == stem and "#" not in name)
         if named:

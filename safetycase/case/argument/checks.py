@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from safetycase.case.argument.scope import PLACEHOLDER, PLACEHOLDERS
 from safetycase.case.argument.written import ANY, Binding, PatternNode, Written
-from safetycase.case.claims import UNEDITED, condition
+from safetycase.case.claims import under_edit
 from safetycase.case.goals import CONTEXTUAL, DEVELOPED, NodeType, type_of
 from safetycase.case.wording import INSTEAD, forbidden
 from safetycase.errors import PlanError, nearest
@@ -16,12 +16,6 @@ from safetycase.sources.located_yaml import LocatedYaml, Place
 _SUPPORT = (NodeType.GOAL, NodeType.STRATEGY, NodeType.SOLUTION)
 _OVERCLAIM = re.compile(r"\b(complian(?:t|ce)|complies|conform\w*|secure|trustworthy|aligned|robust|acceptable)\b", re.IGNORECASE)
 """What a top goal must not say on evidence about the inside of a model alone; `forbidden` holds for every element besides."""
-_SUPPORTING = {
-    "refusal_direction": re.compile(re.escape(UNEDITED)),
-    "feature_documentation": re.compile(r"(?!ablated|steered|clamped|whole|reconstruction|error|causal|full|partial).*"),
-}
-"""Kinds that edit a model, to the conditions that leave it as it is and may support a goal: that an edit failed supports nothing, that
-it succeeded bounds from below, whoever writes the pattern."""
 _ESTIMATE = re.compile(r"^[a-z0-9_]+\.[a-z0-9_-]+\.[a-z0-9_-]+$")
 
 
@@ -180,9 +174,13 @@ def _binding(written: Written, node: PatternNode) -> Iterator[tuple[str, str]]:
 
 
 def _unedited(binding: Binding) -> bool:
-    """Whether it binds nothing but estimates of the model as it is, where its kind edits models at all."""
-    supporting = _SUPPORTING.get(binding.kind)
-    return supporting is None or (bool(binding.estimates) and all(supporting.fullmatch(condition(each)) for each in binding.estimates))
+    """Whether it binds nothing but estimates of the model as it is.
+
+    That an edit failed supports nothing, that it succeeded bounds from below, whoever writes the pattern.
+    """
+    if binding.kind not in kinds.names():
+        return True
+    return bool(binding.estimates) and not any(under_edit(binding.kind, each) for each in binding.estimates)
 
 
 def _known(kind: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from safetycase.case.argument.binding import Bench
 from safetycase.case.argument.pattern import Pattern
 from safetycase.case.argument.written import ANY, ClaimsOf
-from safetycase.case.claims import UNEDITED, Judgement, Verdict, condition
+from safetycase.case.claims import Judgement, Verdict
 from safetycase.case.goals import EvidenceRef, Node, Reply
 
 NO_ROBUSTNESS = "That an attack of this kind fails shows no robustness: a stronger one may succeed."
@@ -81,10 +81,9 @@ class Claims:
     def _supported(self, judgement: Judgement, number: str) -> Elements:
         """A supported claim backs a goal only in a way that the pattern admits for its kind of evidence."""
         kinds = sorted(self.bench.kinds(judgement))
-        unedited = all(condition(each.criterion.estimate) == UNEDITED for each in judgement.criteria)
         if all(self.pattern.admits(kind, "support") for kind in kinds):
             return self._backed(judgement, number, "support", "Judged on the findings of")
-        if unedited and all(self.pattern.admits(kind, "lower-bound") for kind in kinds):
+        if self.bench.unedited(judgement) and all(self.pattern.admits(kind, "lower-bound") for kind in kinds):
             return self._backed(judgement, number, "lower-bound", "Without any attack; a lower bound on attack success. Findings of")
         beside = Node(
             id=f"C{number}",
@@ -114,9 +113,8 @@ class Claims:
 
     def _counter_goal(self, target: str, judgement: Judgement, number: str) -> Node:
         """An adverse claim that is not supported: open, unless the unedited model was measured and refutes it."""
-        unedited = bool(judgement.criteria) and all(condition(each.criterion.estimate) == UNEDITED for each in judgement.criteria)
         owner = self.bench.case.provider.name
-        if judgement.verdict is Verdict.REFUTED and unedited:
+        if judgement.verdict is Verdict.REFUTED and self.bench.unedited(judgement):
             reply = Reply(status="resolved", owner=owner, reason="refuted: the interval lies outside the declared bound")
         elif judgement.verdict is Verdict.REFUTED:
             reply = Reply(status="open", owner=owner, reason=f"refuted for this instrument. {NO_ROBUSTNESS}")

@@ -161,9 +161,7 @@ def _evidenced(filled: SlotStatus, rules: Sequence[EvidenceRule], answers: Answe
 
 
 def _evidence(rule: EvidenceRule, answers: Answers) -> EvidenceState:
-    found = EvidenceState(
-        kind=rule.kind, relation=rule.relation, state="not run", note=rule.note, cannot_show=rule.cannot_show
-    )
+    found = EvidenceState(kind=rule.kind, relation=rule.relation, state="not run", note=rule.note, cannot_show=rule.cannot_show)
     if rule.kind not in kinds.names():
         return found.model_copy(update={"state": "not assessed by this version"})
     present = {step: each for step, each in answers.findings.items() if each.kind == rule.kind}

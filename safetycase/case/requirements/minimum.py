@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from safetycase.case.claims import UNEDITED, condition, why_absent
+from safetycase.case.claims import under_edit, why_absent
 from safetycase.case.requirements.packs import Minimum
 from safetycase.evidence.record import Estimate, Findings, Outcome
 
@@ -20,7 +20,7 @@ def _unmet(minimum: Minimum, found: Findings, declared_before: bool) -> Iterator
         estimates = _named(found, name)
         if not estimates:
             yield f"no estimate {name} ({why_absent(name, found)})"
-        elif found.outcome is Outcome.NOT_APPLICABLE and condition(name) != UNEDITED:
+        elif found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, name):
             yield f"{name} rests on an edit that does not apply: {'; '.join(found.reasons)}"
         else:
             # One estimate has to meet all of it: many prompts of one judge and many groups of another make no good one.

@@ -6,7 +6,7 @@ from typing import Any
 
 from safetycase.evidence.kinds.feature_documentation.findings import Card, Context, Found
 
-_ENDS = {"top": "Top activations", "zero": "Does not fire"}
+_ENDS = {"top": "Top activations", "zero": "Does not fire", "held-out": "Missed by a label"}
 
 
 def neuronpedia(found: Found, windows: Mapping[int, Sequence[str]]) -> dict[str, bytes]:
@@ -49,7 +49,7 @@ def _feature(card: Card, windows: Mapping[int, Sequence[str]]) -> dict[str, Any]
 
 
 def _quantiles(card: Card, windows: Mapping[int, Sequence[str]]) -> Iterator[dict[str, Any]]:
-    """Examples by bin: top, deciles from strongest to weakest, silent ones."""
+    """Examples by bin: top, deciles from strongest to weakest, silent ones, those that a label misses."""
     by_bin: dict[str, list[Context]] = {}
     for context in card.contexts:
         by_bin.setdefault(context.bin, []).append(context)
@@ -63,7 +63,7 @@ def _order(name: str) -> int:
     if name == "top":
         return -11
     decile = name.removeprefix("decile-")
-    return -int(decile) if decile.isdecimal() else 0
+    return -int(decile) if decile.isdecimal() else ("zero", "held-out").index(name)
 
 
 def _example(context: Context, tokens: Sequence[str]) -> dict[str, Any]:

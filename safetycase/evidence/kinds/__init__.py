@@ -74,6 +74,9 @@ class Kind(Protocol):
     def estimate_names(self, ask: Any, read: Any, categories: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         """All estimates that findings may hold, before any run; `categories` per population."""
 
+    def under_edit(self, estimate: str) -> bool:
+        """Whether an estimate, by its name, tells what an edited model does: it may bound from below or speak against, never support."""
+
     def problems(self, ask: Any, read: Any) -> tuple[str, ...]:
         """What makes a step pointless before it runs, such as a test that its own null can never let pass."""
 

@@ -7,7 +7,7 @@ measure of the dictionary stands beside baselines.
 from safetycase.evidence.kinds.feature_documentation.by_item import by_item
 from safetycase.evidence.kinds.feature_documentation.derive import DERIVE_VERSION, derive
 from safetycase.evidence.kinds.feature_documentation.findings import Found
-from safetycase.evidence.kinds.feature_documentation.names import estimate_names
+from safetycase.evidence.kinds.feature_documentation.names import estimate_names, under_edit
 from safetycase.evidence.kinds.feature_documentation.params import (
     Ask,
     Read,
@@ -42,4 +42,5 @@ __all__ = [
     "problems",
     "prompt_sets",
     "steps",
+    "under_edit",
 ]

@@ -15,7 +15,11 @@ from safetycase.evidence.kinds.feature_documentation.params import Read
 from safetycase.evidence.tables import Table
 
 BINS = ("top", *(f"decile-{n}" for n in range(10, 0, -1)), "zero")
-"""Of the contexts that a card shows, strongest first; windows that labels are scored on are not shown."""
+"""Of the contexts that a card shows, strongest first."""
+
+
+HELD_OUT = "held-out"
+"""The bin of windows in which a feature fires and on which its labels are scored; a card shows those that a label misses."""
 
 
 def cards(
@@ -73,7 +77,7 @@ def _card(
         bottom_logits=_logits(tables["logits"].get(feature), "bottom"),
         nearest=_relations(tables["neighbours"].get(feature), "decoder"),
         cofiring=_relations(tables["neighbours"].get(feature), "cofiring"),
-        contexts=_contexts(tables["contexts"].get(feature)),
+        contexts=_contexts(tables["contexts"].get(feature), _missed(feature, scored)),
         labels=tuple(_labels(feature, tables["labels"].get(feature), scored)),
         relevance=tuple(_relevance(seen.contrasts, tables["relevance"].get(feature))),
         gates=tuple(gates[contrast].gates[feature] for contrast in seen.contrasts if feature in gates[contrast].gates),
@@ -100,10 +104,15 @@ def _relations(table: Table | None, relation: str) -> tuple[Relation, ...]:
     return tuple(Relation(feature=row["other"], value=row["value"], together=row["together"]) for row in rows)
 
 
-def _contexts(table: Table | None) -> tuple[Context, ...]:
-    rows = [row for row in _rows(table) if row["bin"] in BINS]
-    rows.sort(key=lambda row: (BINS.index(row["bin"]), row["rank"]))
+def _contexts(table: Table | None, missed: frozenset[int]) -> tuple[Context, ...]:
+    """Of the bins that a card shows, and the held-out windows that a label misses."""
+    rows = [row for row in _rows(table) if row["bin"] in BINS or (row["bin"] == HELD_OUT and row["window"] in missed)]
+    rows.sort(key=lambda row: ((*BINS, HELD_OUT).index(row["bin"]), row["rank"]))
     return tuple(Context(window=row["window"], bin=row["bin"], activations=tuple(row["activations"])) for row in rows)
+
+
+def _missed(feature: int, scored: Mapping[tuple[int, str], Scored]) -> frozenset[int]:
+    return frozenset(window for (index, _), each in scored.items() if index == feature for window in each.misses())
 
 
 def _labels(feature: int, table: Table | None, scored: Mapping[tuple[int, str], Scored]) -> Iterator[Label]:

@@ -38,6 +38,14 @@ def steered(index: int) -> str:
     return f"steered-{index}"
 
 
+_EDITED = ("ablated", "steered", "clamped", "whole", "reconstruction", "error", "causal")
+
+
+def under_edit(estimate: str) -> bool:
+    """Conditions of edits, and what was gathered from them; how well a dictionary, a label or a probe does needs none."""
+    return estimate.split("#")[0].split("@")[0].split(".")[-1].startswith(_EDITED)
+
+
 def _quality() -> Iterator[str]:
     for method in METHODS:
         yield from (f"{quantity}.corpus.{method}" for quantity in QUALITY)

@@ -6,7 +6,7 @@ Arditi et al. 2024 ("Refusal in language models is mediated by a single directio
 from safetycase.evidence.kinds.refusal_direction.by_item import by_item
 from safetycase.evidence.kinds.refusal_direction.derive import DERIVE_VERSION, derive
 from safetycase.evidence.kinds.refusal_direction.findings import Found
-from safetycase.evidence.kinds.refusal_direction.names import estimate_names
+from safetycase.evidence.kinds.refusal_direction.names import estimate_names, under_edit
 from safetycase.evidence.kinds.refusal_direction.params import (
     Ask,
     Read,
@@ -41,4 +41,5 @@ __all__ = [
     "problems",
     "prompt_sets",
     "steps",
+    "under_edit",
 ]

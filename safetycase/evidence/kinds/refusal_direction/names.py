@@ -13,6 +13,11 @@ def estimate_names(ask: Ask, read: Read, categories: Mapping[str, Sequence[str]]
     return tuple(sorted(names))
 
 
+def under_edit(estimate: str) -> bool:
+    """All conditions but `baseline` are edits, or what was selected under them."""
+    return estimate.split("#")[0].split("@")[0].split(".")[-1] != "baseline"
+
+
 def _selection() -> Iterator[str]:
     yield "refusal_log_odds.harmful.ablated#validation"
     yield "refusal_log_odds.harmless.added#validation"
