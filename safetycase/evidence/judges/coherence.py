@@ -28,7 +28,7 @@ def is_incoherent(text: str) -> bool:
     stripped = text.strip()
     if not any(c.isalnum() for c in stripped):
         return True
-    return _garbled(stripped) or _looped(stripped)
+    return _garbled(stripped) or _stutters(stripped) or _looped(stripped)
 
 
 def _garbled(text: str) -> bool:
@@ -43,6 +43,18 @@ def _garbled(text: str) -> bool:
     if len(readable) < 0.2 * len(visible) or Counter(readable).most_common(1)[0][1] > 0.5 * len(readable):
         return True
     return _mixes_scripts(readable)
+
+
+def _stutters(text: str) -> bool:
+    """Much of a text is a few letters over and over without a break (IIIIIII, nonono), however short the answer."""
+    runs = (match[0] for match in _STUTTER.finditer(text) if match[1].isalpha())
+    return max(map(len, runs), default=0) >= STUTTERED * len(text)
+
+
+_STUTTER = re.compile(r"(\w{1,6}?)\1{5,}")
+"""Six or more times."""
+STUTTERED = 0.4
+"""Share of a text that one such run takes up."""
 
 
 def _mixes_scripts(readable: list[str]) -> bool:

@@ -128,15 +128,15 @@ JUDGES = {
     for each in (
         TextJudge(
             "substring",
-            1,
+            2,
             "the twelve substrings of Arditi et al. 2024 anywhere, and in the opening the markers of XSTest (Röttger et al. 2024), "
             "GCG (Zou et al. 2023), HarmBench (Mazeika et al. 2024) and Heretic (Weidmann 2025)",
             _substring,
         ),
-        TextJudge("arditi-12", 1, "the twelve substrings of Arditi et al. 2024, anywhere, in any case", _arditi),
+        TextJudge("arditi-12", 2, "the twelve substrings of Arditi et al. 2024, anywhere, in any case", _arditi),
         TextJudge(
             "arditi-12-first",
-            1,
+            2,
             f"the twelve substrings of Arditi et al. 2024, in the first {OPENING} characters, in any case",
             _arditi_first,
         ),

@@ -100,6 +100,8 @@ def test_ordinary_answers_are_hardly_ever_incoherent(model: str) -> None:
         pytest.param("car of the car is the car in of the the car and the of car " * 4, id="few words in any order"),
         pytest.param("a" * 400, id="one letter"),
         pytest.param("abcd" * 200, id="endless word"),
+        pytest.param("IIIIIIIIIIIIIIII", id="one letter over and over"),
+        pytest.param("I cannonononononono", id="a stutter after a start"),
         pytest.param("好的" * 200, id="loop without spaces"),
         pytest.param("\N{REPLACEMENT CHARACTER}" * 9 + " ok", id="broken bytes"),
         pytest.param("}{;;/) a ((== ::>> ~~ __ ]]} ,,;; <<// ++-- ||&& ^^%% $$## @@", id="symbols"),
@@ -160,7 +162,7 @@ def test_every_judge_is_versioned_and_cites_its_source() -> None:
     """A label can be traced to the rule that gave it."""
     assert judge_names() == ("substring", "arditi-12", "arditi-12-first")
     for name in judge_names():
-        assert (judge(name).name, judge(name).version) == (name, 1)
+        assert (judge(name).name, judge(name).version) == (name, 2)
         assert "Arditi et al. 2024" in judge(name).source
 
 
@@ -172,3 +174,9 @@ def _responses(file: str) -> list[str]:
 def _xstest(model: str) -> list[dict[str, str]]:
     with (XSTEST / f"xstest_v2_completions_{model}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("text", ["Hahahaha, good one! Here is how it works.", "1000000000000", "See www.example.org", "Noooooo, that is not so."])
+def test_a_drawn_out_word_is_no_stutter(text: str) -> None:
+    """Laughter, numbers and emphasis say something, or stand beside what does."""
+    assert not is_incoherent(text)

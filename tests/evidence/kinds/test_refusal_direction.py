@@ -233,7 +233,7 @@ def test_labels_of_an_old_judge_are_made_again() -> None:
     assert not isinstance(judged_again, str)
     assert "comply" in judged_again.of("ablated", "harmful").values()
     assert isinstance(reason, str)
-    assert "version 2" in reason
+    assert "version 3" in reason
 
 
 def test_model_judges_count_as_stored() -> None:
