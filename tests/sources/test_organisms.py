@@ -30,9 +30,10 @@ def test_refuser_is_the_only_one_that_is_no_null() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_folder_is_a_whole_model_folder(name: str) -> None:
     """An organism is loaded as any model is, so its folder holds what any model's does."""
-    files = {path.name for path in organism(name).folder.iterdir()}
+    folder = organism(name).folder
 
-    assert files == {
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"dictionaries"}
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
         "chat_template.jinja",
         "config.json",
         "generation_config.json",

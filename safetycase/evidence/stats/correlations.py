@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
 from safetycase.evidence.stats.interval import Clusters, Interval, Undefined, skewed_quantile, t_quantile
 from safetycase.evidence.stats.nulls import NullTest, null_test
@@ -133,11 +132,11 @@ def rank_correlation(
     means = sums.sum(0) / sizes.sum()
     if np.ptp(means) <= 1e-12:
         raise Undefined("every dose changes as much as any other: nothing to rank")
-    ranks = scipy_stats.rankdata(doses)
-    value = float(_pearson(ranks, scipy_stats.rankdata(means)))
+    ranks = _ranks(doses)
+    value = float(_pearson(ranks, _ranks(means)))
     picks = np.random.default_rng(seed).integers(sizes.size, size=(resamples, sizes.size))
     drawn = sums[picks].sum(1) / sizes[picks].sum(1)[:, None]
-    resampled = _pearson(ranks, scipy_stats.rankdata(drawn, axis=1))
+    resampled = _pearson(ranks, np.stack([_ranks(each) for each in drawn]))
     low, high = (float(q) for q in np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
     method = f"Spearman over {len(doses)} doses, percentiles of {resamples} bootstrap samples of families"
     if low == high:
@@ -153,3 +152,9 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float
     length = np.sqrt((a**2).sum() * (b**2).sum(-1))
     correlation: NDArray[np.float64] = np.divide((a * b).sum(-1), length, out=np.zeros_like(length), where=length > 0)
     return correlation
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    ordered = np.sort(values)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") + 1) / 2
