@@ -12,7 +12,7 @@ from safetycase.cli.options import json_option, remote_code_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safetycase.lab.steering_demo import SideBySide
+    from safetycase.lab.features.steering_demo import SideBySide
 
 
 @click.command()
@@ -57,8 +57,8 @@ def _answers(
 
     lab_modules("`steer` asks a model and needs")
     from safetycase.lab.dictionaries.reading import read_dictionary
+    from safetycase.lab.features.steering_demo import measured_maximum, side_by_side
     from safetycase.lab.model import load_model
-    from safetycase.lab.steering_demo import measured_maximum, side_by_side
     from safetycase.lab.threads import threads, threads_for
 
     here = Path()

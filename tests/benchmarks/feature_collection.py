@@ -27,12 +27,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from safetycase.evidence.kinds.feature_documentation.params import Ask
 from safetycase.lab.batches import batches_for
 from safetycase.lab.chat import chat_format
-from safetycase.lab.corpus_passes import Passed, chunks, passes
-from safetycase.lab.corpus_windows import windows
 from safetycase.lab.dictionaries.dictionary import Dictionary, TopK
 from safetycase.lab.dictionaries.site import Site
-from safetycase.lab.feature_collection import collect
-from safetycase.lab.feature_study import FeatureStudy
+from safetycase.lab.features.collection import collect
+from safetycase.lab.features.corpus_passes import Passed, chunks, passes
+from safetycase.lab.features.corpus_windows import windows
+from safetycase.lab.features.study import FeatureStudy
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.observing import Inputs
 from safetycase.lab.shards import Shards

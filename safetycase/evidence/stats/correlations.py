@@ -132,7 +132,7 @@ def rank_correlation(
     means = sums.sum(0) / sizes.sum()
     if np.ptp(means) <= 1e-12:
         raise Undefined("every dose changes as much as any other: nothing to rank")
-    ranks = _ranks(doses)
+    ranks = _ranks(np.asarray(doses, dtype=np.float64))
     value = float(_pearson(ranks, _ranks(means)))
     picks = np.random.default_rng(seed).integers(sizes.size, size=(resamples, sizes.size))
     drawn = sums[picks].sum(1) / sizes[picks].sum(1)[:, None]

@@ -14,21 +14,21 @@ from safetycase.evidence.kinds.feature_documentation.params import Ask
 from safetycase.evidence.kinds.feature_documentation.tables import TABLES
 from safetycase.evidence.tables import Row
 from safetycase.lab.batches import batches_for
-from safetycase.lab.contrast_targets import asked_contrasts
-from safetycase.lab.contrastive_pairs import pairs
 from safetycase.lab.dictionaries.dictionary import Dictionary, Gated, JumpRelu
-from safetycase.lab.dictionary_quality import Quality, quality
-from safetycase.lab.direction_capture import capture
-from safetycase.lab.feature_absorption import absorption
-from safetycase.lab.feature_causes import causes
-from safetycase.lab.feature_collection import Collected, collect
-from safetycase.lab.feature_labels import labels
-from safetycase.lab.feature_logits import logits
-from safetycase.lab.feature_neighbours import neighbours
-from safetycase.lab.feature_probes import probes
-from safetycase.lab.feature_readings import readings
-from safetycase.lab.feature_relevance import Relevance, relevance
-from safetycase.lab.feature_study import AskedContrast, FeatureStudy, Stage
+from safetycase.lab.features.absorption import absorption
+from safetycase.lab.features.causes import causes
+from safetycase.lab.features.collection import Collected, collect
+from safetycase.lab.features.contrast_targets import asked_contrasts
+from safetycase.lab.features.contrastive_pairs import pairs
+from safetycase.lab.features.dictionary_quality import Quality, quality
+from safetycase.lab.features.direction_capture import capture
+from safetycase.lab.features.labels import labels
+from safetycase.lab.features.logits import logits
+from safetycase.lab.features.neighbours import neighbours
+from safetycase.lab.features.probes import probes
+from safetycase.lab.features.readings import readings
+from safetycase.lab.features.relevance import Relevance, relevance
+from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.model_judge import Classifier
 from safetycase.lab.observing import Absent, Event, Inputs, Note, Rows, Tensors

@@ -1,0 +1,1 @@
+"""What the features of a sparse dictionary respond to and what they do: one file per part of the analysis."""
