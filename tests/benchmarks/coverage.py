@@ -121,7 +121,8 @@ def cells() -> Iterator[Cell]:
         yield ratio_cell(documents, unequal, shape)
     for clusters, effect in product(CLUSTERS, (1.0, 3.0)):
         yield share_cell(clusters, effect)
-    for design, rho in product((d for d in designs() if d.n // d.clusters >= 2), (0.0, 0.6)):
+    few = (Design(n, clusters, balanced, icc) for n, clusters, balanced, icc in product((24, 48), (6, 8), (True, False), (*ICCS, 0.6)))
+    for design, rho in product((*few, *(d for d in designs() if d.n // d.clusters >= 2)), (0.0, 0.6)):
         yield partial_cell(design, rho)
     for held_out, density, sensitivity, wrong in product((20, 40, 100), (0.005, 0.05, 0.3), (0.5, 0.9), (0.01, 0.1)):
         yield precision_cell(held_out, density, sensitivity, wrong)
@@ -272,7 +273,7 @@ def partial_cell(design: Design, rho: float) -> Cell:
         length = rng.integers(10, 20, design.n).astype(np.float64)
         y = rho * x + np.sqrt(1 - rho**2) * own
         adjusted = stats.partial_correlation(
-            x + shift + 0.1 * length, y - 2 * shift + 0.1 * length, categories, length, labels, LEVEL, permutations=1
+            x + shift + 0.1 * length, y - 2 * shift + 0.1 * length, categories, length, labels, LEVEL, flips=1
         )
         return adjusted.correlation
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
 from safetycase.evidence import stats
+from safetycase.evidence.stats.correlations import _flipped
 
 Floats = NDArray[np.float64]
 
@@ -45,34 +46,34 @@ def test_category_and_length_are_taken_out() -> None:
     assert np.corrcoef(x, y)[0, 1] < made.low
 
 
-def test_nulls_of_nothing_are_passed_as_often_as_declared() -> None:
-    """With correlated families permuted prompts say yes too often; families at random signs do not, and the interval holds zero."""
-    runs, cells = 150, (12, 8, 0.3)
-    made = [stats.partial_correlation(*pair(0.0, *cells, seed), permutations=99) for seed in range(runs)]
+@pytest.mark.parametrize(("families", "icc"), [(6, 0.0), (8, 0.3), (12, 0.3), (12, 0.6)])
+def test_nothing_is_found_as_often_as_declared(families: int, icc: float) -> None:
+    """With correlated families too, the test says yes to nothing as often as declared, and the interval holds zero."""
+    runs = 150
+    made = [stats.partial_correlation(*pair(0.0, families, 8, icc, seed), flips=99) for seed in range(runs)]
 
-    flipped = np.mean([each.flipped.p <= 0.05 for each in made])
-    permuted = np.mean([each.permuted.p <= 0.05 for each in made])
-    assert flipped <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
-    assert permuted > flipped
-    assert np.mean([each.correlation.low <= 0 <= each.correlation.high for each in made]) >= 0.9
-
-
-def test_a_clear_association_is_beyond_both_nulls() -> None:
-    """p is as small as so many permutations allow."""
-    made = stats.partial_correlation(*pair(0.9, 20, 5, 0.1, 1), permutations=199)
-
-    assert (made.permuted.p, made.flipped.p) == (1 / 200, 1 / 200)
+    error = 3 * np.sqrt(0.05 * 0.95 / runs)
+    assert np.mean([each.flipped.p <= 0.05 for each in made]) <= 0.05 + error
+    assert np.mean([each.correlation.low <= 0 <= each.correlation.high for each in made]) >= 0.95 - error
 
 
-def test_permutations_stay_within_categories() -> None:
-    """Where one category of two holds nearly all variation, every permutation keeps or turns its pair: the correlation stays near one."""
-    sizes = np.array([10.0, *np.full(9, 0.1)])
-    x = np.stack([sizes, -sizes], axis=1).ravel()
-    categories = [str(number) for number in range(10) for _ in range(2)]
+@pytest.mark.parametrize("families", [3, 4])
+def test_few_families_give_no_p_below_the_signs_that_repeat_what_was_seen(families: int) -> None:
+    """Of 2^families signs two repeat the observed sum up to its sign: p comes near their share at the least, and as often as that."""
+    runs, scores = 300, np.random.default_rng(4).normal(size=(300, families)) * [1e-9, 1.0, *np.ones(families - 2)]
+    least = 2 / 2**families
 
-    made = stats.partial_correlation(x, x + 0.01 * np.arange(20), categories, np.ones(20), np.arange(20))
+    p = np.array([stats.null_test(abs(each.sum()), _flipped(each, seed, 400), "greater").p for seed, each in enumerate(scores)])
 
-    assert made.permuted.quantiles["0.05"] > 0.95
+    assert p.min() >= least - 4 * np.sqrt(least * (1 - least) / 400)
+    assert np.mean(p <= 1.5 * least) <= 1.5 * least + 3 * np.sqrt(least / runs)
+
+
+def test_a_clear_association_is_beyond_its_null() -> None:
+    """p is as small as so many draws allow."""
+    made = stats.partial_correlation(*pair(0.9, 20, 5, 0.1, 1), flips=199)
+
+    assert made.flipped.p == 1 / 200
 
 
 def test_families_that_agree_widen_the_interval() -> None:
@@ -98,7 +99,7 @@ def test_order_of_prompts_does_not_matter() -> None:
     ("n", "families", "flat", "reason"),
     [
         pytest.param(5, 5, False, "too few", id="few prompts"),
-        pytest.param(20, 2, False, "of 2 families", id="few families"),
+        pytest.param(20, 5, False, "of 5 families", id="few families"),
         pytest.param(20, 10, True, "the first quantity does not vary", id="never fires"),
     ],
 )
@@ -107,6 +108,15 @@ def test_a_correlation_that_cannot_be_had_says_why(n: int, families: int, flat: 
     x, y = np.random.default_rng(2).normal(size=(2, n))
     with pytest.raises(stats.Undefined, match=reason):
         stats.partial_correlation(x * (not flat), y, ["one"] * n, np.ones(n), np.arange(n) % families)
+
+
+def test_a_correlation_that_rests_on_one_family_has_no_interval() -> None:
+    """Without that family there is nothing left to correlate."""
+    x, y = np.zeros(24), np.random.default_rng(2).normal(size=24)
+    x[:3] = (1.0, 2.0, 4.0)
+
+    with pytest.raises(stats.Undefined, match="one family holds all the variation"):
+        stats.partial_correlation(x, y, ["one"] * 24, np.ones(24), np.arange(24) // 3)
 
 
 def test_a_rising_dose_response_is_one_and_has_width() -> None:

@@ -11,18 +11,18 @@ from safetycase.evidence.stats.interval import Clusters, Interval, Undefined, sk
 from safetycase.evidence.stats.nulls import NullTest, null_test
 
 FEWEST_ITEMS = 8
+FEWEST_FAMILIES = 6
+"""Of a partial correlation's interval and test: the 2^5 different signs of five families could give no p below 0.05."""
 FEWEST_DOSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """A partial correlation with what it would be without an association; both p values are two-sided."""
+    """A partial correlation with what it would be without an association."""
 
     correlation: Interval
-    permuted: NullTest
-    """Absolute correlations after x was permuted within categories."""
     flipped: NullTest
-    """Absolute correlations after every cluster's contribution got a random sign: a null that knows of clusters."""
+    """Absolute correlations after every cluster's contribution got a random sign; p is two-sided, clusters are the units."""
 
 
 def partial_correlation(
@@ -33,31 +33,56 @@ def partial_correlation(
     clusters: Clusters,
     level: float = 0.95,
     seed: int = 0,
-    permutations: int = 999,
+    flips: int = 999,
 ) -> Adjusted:
     """Pearson's correlation of x and y after category and a covariate are taken out of both.
 
-    Interval: Fisher's z with the cluster-robust variance of the correlation's influence function (never below that of independent items
-    of a normal pair, 1 / (n - categories - 3)) and Student's t, lengthened on the side of the longer tail (Hall 1992).
-    Raises Undefined for too few items or clusters, or where x or y does not vary within categories.
+    Interval: Fisher's z with the jackknife over clusters (category and covariate are taken out anew without each; never below the variance
+    of independent items of a normal pair, 1 / (n - categories - 3)) and Student's t, lengthened on the side of the longer tail (Hall 1992).
+    Raises Undefined for too few items or clusters, or where x or y does not vary within categories, with or without any one cluster.
     """
     x, y, labels = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64), np.asarray(clusters)
     order = np.lexsort((labels, y, x))
     x, y, labels = x[order], y[order], labels[order]
     strata = np.unique(np.asarray(categories)[order], return_inverse=True)[1]
-    design = _design(strata, np.asarray(covariate, dtype=np.float64)[order])
-    free = x.size - design.shape[1]
+    sample = _Sample(x, y, strata, np.asarray(covariate, dtype=np.float64)[order])
+    free = sample.free
     if x.size < FEWEST_ITEMS or free < 4:
         raise Undefined(f"{x.size} items in {strata.max(initial=-1) + 1} categories are too few to take category and length out")
-    count = np.unique(labels).size
-    if count < 3:
-        raise Undefined(f"all {x.size} items are of {count} families: an interval needs at least 3")
-    u, v = _left_over(x, design), _left_over(y, design)
+    _, families = np.unique(labels, return_inverse=True)
+    count = int(families.max()) + 1
+    if count < FEWEST_FAMILIES:
+        raise Undefined(f"all {x.size} items are of {count} families: an interval needs at least {FEWEST_FAMILIES}")
+    u, v = sample.left_over()
     if u is None or v is None:
         raise Undefined(f"{'the first' if u is None else 'the second'} quantity does not vary within categories")
     value = float(u @ v)
-    tests = _tests(value, u, v, x, strata, design, labels, seed, permutations)
-    return Adjusted(_fisher(value, u, v, labels, free, level), *tests)
+    flipped = _flipped(np.bincount(families, weights=u * v), seed, flips)
+    return Adjusted(_fisher(value, sample, families, free, level), null_test(abs(value), flipped, "greater"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Two quantities with what is taken out of both."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    strata: NDArray[Any]
+    covariate: NDArray[np.float64]
+
+    @property
+    def free(self) -> int:
+        """Items less what is taken out."""
+        return self.x.size - _design(self.strata, self.covariate).shape[1]
+
+    def left_over(self) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        design = _design(self.strata, self.covariate)
+        return _left_over(self.x, design), _left_over(self.y, design)
+
+    def without(self, left_out: NDArray[np.bool_]) -> "_Sample":
+        kept = ~left_out
+        strata = np.unique(self.strata[kept], return_inverse=True)[1]
+        return _Sample(self.x[kept], self.y[kept], strata, self.covariate[kept])
 
 
 def _design(strata: NDArray[Any], covariate: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,37 +103,34 @@ def _left_over(values: NDArray[np.float64], design: NDArray[np.float64]) -> NDAr
     return None if length <= 1e-9 * max(1.0, float(np.linalg.norm(values))) else rest / length
 
 
-def _fisher(value: float, u: NDArray[np.float64], v: NDArray[np.float64], labels: NDArray[Any], free: int, level: float) -> Interval:
-    z = float(np.arctanh(np.clip(value, -1 + 1e-9, 1 - 1e-9)))
-    influence = (u * v - value / 2 * (u**2 + v**2)) / (1 - min(value**2, 1 - 1e-9))
-    _, index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    scores = np.bincount(index, weights=influence)
-    count = scores.size
-    robust = float((scores**2).sum()) * count / (count - 1) * u.size / free
-    error = float(np.sqrt(max(robust, 1 / (free - 2))))
-    t = t_quantile(level, max(u.size**2 / float((sizes**2).sum()) - 1, 1.0))
-    second = float((scores**2).sum())
-    skew = float((scores**3).sum()) / second**1.5 if second > 0 else 0.0
+def _fisher(value: float, sample: _Sample, families: NDArray[Any], free: int, level: float) -> Interval:
+    sizes = np.bincount(families)
+    z, left_out = _z(value), np.empty(sizes.size)
+    for family in range(sizes.size):
+        u, v = sample.without(families == family).left_over()
+        if u is None or v is None:
+            raise Undefined("one family holds all the variation within categories: an interval needs it to be shared")
+        left_out[family] = _z(float(u @ v))
+    jackknife = float(((left_out - z) ** 2).sum()) * (sizes.size - 1) / sizes.size
+    error = float(np.sqrt(max(jackknife, 1 / (free - 2))))
+    t = t_quantile(level, max(families.size**2 / float((sizes**2).sum()) - 1, 1.0))
+    pulls = left_out.mean() - left_out
+    second = float((pulls**2).sum())
+    skew = float((pulls**3).sum()) / second**1.5 if second > 0 else 0.0
     low, high = z - error * max(t, skewed_quantile(t, skew)), z + error * max(t, -skewed_quantile(-t, skew))
-    method = f"Fisher's z, cluster-robust over {count} families, category and length taken out"
-    return Interval(value, min(float(np.tanh(low)), value), max(float(np.tanh(high)), value), level, u.size, count, method)
+    method = f"Fisher's z, jackknife over {sizes.size} families, category and length taken out"
+    return Interval(value, min(float(np.tanh(low)), value), max(float(np.tanh(high)), value), level, families.size, sizes.size, method)
 
 
-def _tests(
-    value: float, u: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], strata: NDArray[Any], design: NDArray[np.float64],
-    labels: NDArray[Any], seed: int, permutations: int,
-) -> tuple[NullTest, NullTest]:  # fmt: skip
-    rng = np.random.default_rng(seed)
-    keys = rng.random((permutations, x.size)) + strata  # sorted by these, items stay in their category
-    within = np.argsort(np.argsort(strata, kind="stable"), kind="stable")
-    residuals = u[np.argsort(keys, axis=1)[:, within]]
-    rest = residuals - (residuals @ design) @ design.T
-    lengths = np.linalg.norm(rest, axis=1)
-    permuted = np.divide(rest @ v, lengths, out=np.zeros(permutations), where=lengths > 1e-12)
-    _, index = np.unique(labels, return_inverse=True)
-    scores = np.bincount(index, weights=u * v)
-    flipped = rng.choice((-1.0, 1.0), size=(permutations, scores.size)) @ scores
-    return null_test(abs(value), np.abs(permuted), "greater"), null_test(abs(value), np.abs(flipped) * (1 - 1e-12), "greater")
+def _z(value: float) -> float:
+    return float(np.arctanh(np.clip(value, -1 + 1e-9, 1 - 1e-9)))
+
+
+def _flipped(scores: NDArray[np.float64], seed: int, flips: int) -> NDArray[np.float64]:
+    """Absolute sums under random signs, raised by the rounding of a sum: signs that repeat the observed ones are as extreme as these."""
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(flips, scores.size))
+    sums: NDArray[np.float64] = np.abs(signs @ scores) + 1e-12 * np.abs(scores).sum()
+    return sums
 
 
 def rank_correlation(

@@ -16,7 +16,7 @@ from safetycase.evidence.stats import Interval, Undefined
 Peaks = Mapping[tuple[int, str], Mapping[str, float]]
 """(feature, population) to confirmation prompt to the feature's largest activation on it."""
 
-MOST_PERMUTATIONS = 999
+MOST_FLIPS = 999
 
 
 def readings(seen: Observed, read: Read, estimates: Estimates) -> None:
@@ -114,12 +114,11 @@ def _association(seen: Observed, contrast: str, peaks: Mapping[str, float], read
         made = stats.partial_correlation(
             [peaks[item] for item in items], [log_odds[item] for item in items], [seen.categories[item] for item in items],
             [seen.lengths[item] for item in items], seen.clusters(items), read.level, seen.tables.seed,
-            min(read.resamples, MOST_PERMUTATIONS),
+            min(read.resamples, MOST_FLIPS),
         )  # fmt: skip
     except Undefined as undefined:
         return undefined.reason
     nulls = (
-        null_record("absolute correlations with activations permuted within categories; p two-sided, prompts as units", made.permuted),
         null_record("absolute correlations with each family's contribution at a random sign; p two-sided, families as units", made.flipped),
     )
     return replace(made.correlation, method=f"partial Pearson correlation; {made.correlation.method}"), nulls
