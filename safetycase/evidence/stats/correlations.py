@@ -57,7 +57,7 @@ def partial_correlation(
     if u is None or v is None:
         raise Undefined(f"{'the first' if u is None else 'the second'} quantity does not vary within categories")
     value = float(u @ v)
-    flipped = _flipped(np.bincount(families, weights=u * v), seed, flips)
+    flipped = _flipped(np.asarray(np.bincount(families, weights=u * v), dtype=np.float64), seed, flips)
     return Adjusted(_fisher(value, sample, families, free, level), null_test(abs(value), flipped, "greater"))
 
 
@@ -73,7 +73,7 @@ class _Sample:
     @property
     def free(self) -> int:
         """Items less what is taken out."""
-        return self.x.size - _design(self.strata, self.covariate).shape[1]
+        return int(self.x.size - _design(self.strata, self.covariate).shape[1])
 
     def left_over(self) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         design = _design(self.strata, self.covariate)
