@@ -1,6 +1,6 @@
 """Windows in which documented features fire most, in each decile, or not at all, and those that labels are scored on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,8 +75,7 @@ class Contexts:
         top = self._top.ordered(feature)
         yield from _ranked("top", top)
         shown = {window for window, _ in top}
-        rest = [kept for kept in self._firing.ordered(feature) if kept[0] not in shown]
-        for number, chosen in deciles(rest, self._ask.per_decile).items():
+        for number, chosen in deciles(self._firing.ordered(feature), self._ask.per_decile, shown).items():
             yield from _ranked(f"decile-{number}", chosen)
         yield from _ranked("zero", self._zero.ordered(feature))
         yield from _ranked("held-out", self._held_out.ordered(feature))
@@ -84,16 +83,18 @@ class Contexts:
         yield from _ranked("held-out-neighbour", self._held_out_neighbour.ordered(feature))
 
 
-def deciles(sample: Sequence[Kept], per_decile: int) -> Mapping[int, list[Kept]]:
-    """From a uniform sample in random order the first few of each tenth by peak, 1 the weakest; strongest first within a tenth."""
-    if not sample:
-        return {}
+def deciles(sample: Sequence[Kept], per_decile: int, shown: Collection[int] = ()) -> Mapping[int, list[Kept]]:
+    """From a uniform sample in random order the first few of each tenth by peak, 1 the weakest; strongest first within a tenth.
+
+    Tenths are those of the whole sample; windows that are `shown` already are then passed over, so that a tenth may have none left.
+    """
     peaks = rounded(torch.tensor([float(activations.max()) for _, activations in sample])).tolist()
     ascending = sorted(range(len(sample)), key=lambda index: (peaks[index], -sample[index][0]))
     tenth = {index: rank * DECILES // len(sample) + 1 for rank, index in enumerate(ascending)}
+    left = [index for index, (window, _) in enumerate(sample) if window not in shown]
     found = {}
-    for number in sorted(set(tenth.values())):
-        chosen = [index for index in range(len(sample)) if tenth[index] == number][:per_decile]
+    for number in sorted({tenth[index] for index in left}):
+        chosen = [index for index in left if tenth[index] == number][:per_decile]
         found[number] = [sample[index] for index in sorted(chosen, key=lambda index: (-peaks[index], sample[index][0]))]
     return found
 

@@ -156,7 +156,7 @@ def test_contexts_are_those_of_a_search_through_all_windows(feature: int) -> Non
     assert len(firing) == 1 or len(firing) > 60, "there is little, or more than is kept"
 
     top = by_peak(firing, feature)[:4]
-    sample = [number for number in by_chance(firing)[:44] if number not in top]
+    sample = by_chance(firing)[:44]
     weakest_first = by_peak([each for each in firing if each.number in sample], feature)[::-1]
     expected = {
         "top": top,
@@ -169,7 +169,7 @@ def test_contexts_are_those_of_a_search_through_all_windows(feature: int) -> Non
     }
     for number in range(10):
         tenth = [w for rank, w in enumerate(weakest_first) if rank * 10 // len(sample) == number]
-        expected[f"decile-{number + 1}"] = [w for w in sample if w in tenth][:1]
+        expected[f"decile-{number + 1}"] = [w for w in sample if w in tenth and w not in top][:1]
 
     found: dict[str, list[int]] = {}
     rows = tables(events)["contexts"].where(feature=feature)
@@ -406,6 +406,38 @@ def test_deciles_cut_a_sample_into_tenths(count: int, per_decile: int) -> None:
     if count % 10 == 0:
         assert [len(each) for each in shown] == [min(per_decile, count // 10)] * 10
     assert deciles([], per_decile) == {}
+
+
+@given(st.integers(10, 60), st.integers(0, 30))
+def test_what_is_shown_as_top_leaves_its_decile(count: int, most: int) -> None:
+    """The others stay in the tenth of all windows that they belong to: none moves up where stronger ones are shown elsewhere."""
+    generator = torch.Generator().manual_seed(count)
+    sample = [(number, torch.rand(3, generator=generator).numpy()) for number in range(count)]
+    weakest_first = sorted(range(count), key=lambda number: float(sample[number][1].max()))
+    shown = set(weakest_first[count - min(most, count) :])
+
+    found = deciles(sample, count, shown)
+
+    expected = {number: {w for rank, w in enumerate(weakest_first) if rank * 10 // count + 1 == number} - shown for number in range(1, 11)}
+    assert {number: {w for w, _ in kept} for number, kept in found.items()} == {n: each for n, each in expected.items() if each}
+
+
+def test_deciles_of_a_large_sample_are_those_of_all_firing_windows() -> None:
+    """Against the true quantiles of 4000 windows of which 500 are sampled and the 20 strongest shown: within what sampling spreads."""
+    generator = np.random.default_rng(0)
+    peaks = generator.exponential(size=4000)
+    lot = generator.permutation(4000)[:500]
+    sample = [(int(number), np.array([peaks[number]], np.float32)) for number in lot]
+
+    found = deciles(sample, 500, set(np.argsort(peaks)[-20:].tolist()))
+
+    assert sorted(found) == list(range(1, 11))
+    ranks = peaks.argsort().argsort() / 4000
+    for number, kept in found.items():
+        of_decile = ranks[[window for window, _ in kept]]
+        assert of_decile.min() > (number - 1) / 10 - 0.07
+        assert of_decile.max() < number / 10 + 0.07
+        assert abs(of_decile.mean() - (number - 0.5) / 10) < 0.05
 
 
 @pytest.mark.parametrize("per_token", [1, 30])
