@@ -1,7 +1,8 @@
 """Reads feature dashboards made elsewhere: SAEDashboard batches and feature files as Neuronpedia and circuit-tracer keep them.
 
-Labels and examples alone are taken over. A density is kept where a file states it; SAEDashboard parses its own back out of a plot's
-title, which the notes say. Scores that the files hold are not: labels are scored on held-out text of one's own, or stand unscored.
+Labels and examples alone are taken over. Densities are kept where every feature states one and a file says of how many tokens;
+SAEDashboard parses its own back out of a plot's title, which the notes say. What no file states is stored as unknown. Scores
+that the files hold are not taken: labels are scored on held-out text of one's own, or stand unscored.
 """
 
 import math
@@ -27,7 +28,7 @@ _NOT_HELD = "dashboards of features do not hold it"
 ABSENT: Mapping[str, str] = dict.fromkeys(
     (
         "prompts", "quality", "splice", "firing", "documents", "relevance", "windows", "detection", "readings", "baseline", "causes",
-        "completions", "answers", "capture", "probes", "absorption", "pairs",
+        "completions", "answers", "capture", "probes", "absorption", "pairs", "labels_restricted",
     ),
     _NOT_HELD,
 )  # fmt: skip
@@ -45,7 +46,8 @@ def read(path: Path) -> ImportedTables:
             _take(files, name, number, entry, seen)
     if not seen.features:
         raise SourceError(f"{path}: found no features in {len(files.files)} JSON file(s), expected batch-*.json or feature JSON")
-    tables = _tables(seen)
+    tokens = _tokens(seen)
+    tables = _tables(seen, tokens)
     return ImportedTables(
         kind="feature_documentation",
         ask=Ask(causal_features=0, null_features=0, label_shuffles=0).model_dump(mode="json"),
@@ -145,7 +147,7 @@ def _feature(files: JsonFiles, name: str, number: int, entry: dict[str, Any], ke
 def _density(entry: dict[str, Any], feature: _Feature, seen: _Seen) -> None:
     for key in ("frac_nonzero", "activation_frequency"):
         value = entry.get(key)
-        if _finite(value) and 0 <= value <= 1:
+        if _finite(value) and 0 <= value <= 1 and (value or key == "activation_frequency"):  # a title rounds to 0 what is small
             feature.density = float(value)
             if key == "frac_nonzero":
                 seen.notes["`frac_nonzero` is read back out of a plot's title by SAEDashboard: densities are as good as that"] = 1
@@ -156,6 +158,25 @@ def _density(entry: dict[str, Any], feature: _Feature, seen: _Seen) -> None:
     if type(prompts) is int and type(length) is int and prompts > 0 and length > 0:
         seen.tokens = max(seen.tokens, prompts * length)
     seen.dataset = _said(entry.get("dataset")) or seen.dataset
+
+
+def _tokens(seen: _Seen) -> int:
+    """Of how many tokens the densities are; 0 where that is not known of every feature, as none is then counted."""
+    stated = [feature.density is not None and (feature.density > 0 or not _fires(feature)) for feature in seen.features.values()]
+    if seen.tokens and all(stated):
+        return seen.tokens
+    if any(stated):
+        why = (
+            f"{stated.count(False)} of {len(stated)} features state none, or one that their examples contradict"
+            if seen.tokens
+            else "no file says of how many tokens"
+        )
+        seen.notes[f"densities are left out: {why}"] = 1
+    return 0
+
+
+def _fires(feature: _Feature) -> bool:
+    return any(max(values) > 0 for _, values in feature.examples)
 
 
 def _logits(
@@ -204,21 +225,21 @@ def _example(files: JsonFiles, name: str, number: int, example: dict[str, Any], 
         feature.examples.append(made)
 
 
-def _tables(seen: _Seen) -> dict[str, list[Row]]:
+def _tables(seen: _Seen, tokens: int) -> dict[str, list[Row]]:
     ordered = sorted(seen.features.items())
     windows: dict[tuple[str, ...], int] = {}
     contexts = [row for index, feature in ordered for row in _contexts(index, feature, windows)]
     return {
-        "setup": [_setup(seen)],
+        "setup": [_setup(seen, tokens)],
         "items": [],
-        "density": [_density_row(index, feature, seen.tokens) for index, feature in ordered],
+        "density": [_density_row(index, feature, tokens) for index, feature in ordered],
         "documented": [
-            {"feature": index, "slots": [f"feature-{index}"], "decoder_norm": 0.0, "encoder_bias": 0.0, "threshold": None}
+            {"feature": index, "slots": [f"feature-{index}"], "decoder_norm": None, "encoder_bias": None, "threshold": None}
             for index, _ in ordered
         ],
         "logits": [row for index, feature in ordered for row in _logit_rows(index, feature)],
         "neighbours": [
-            {"feature": index, "other": other, "relation": "cofiring", "value": value, "together": 0}
+            {"feature": index, "other": other, "relation": "correlation", "value": value, "together": 0}
             for index, f in ordered
             for other, value in f.near
         ],
@@ -245,10 +266,12 @@ def _contexts(index: int, feature: _Feature, windows: dict[tuple[str, ...], int]
 
 
 def _density_row(index: int, feature: _Feature, tokens: int) -> Row:
+    """Where tokens are counted; a density that is not zero is at least one of them."""
     peaks = [max(values) for _, values in feature.examples]
+    density = feature.density or 0.0
     return {
         "feature": index,
-        "fired": round((feature.density or 0.0) * tokens),
+        "fired": max(round(density * tokens), 1) if density and tokens else 0,
         "documents": 0,
         "windows": 0,
         "total": 0.0,
@@ -263,7 +286,8 @@ def _logit_rows(index: int, feature: _Feature) -> Iterator[Row]:
             yield {"feature": index, "end": end, "rank": rank, "token": -1, "text": text, "value": value}
 
 
-def _setup(seen: _Seen) -> Row:
+def _setup(seen: _Seen, tokens: int) -> Row:
+    """Widths and counts of 0 are those that no file states."""
     place = seen.place or "unknown"
     dictionary = {
         "format": "neuronpedia", "trained_on": seen.model, "activation": "unknown", "n_features": 1 + max(seen.features),
@@ -271,11 +295,11 @@ def _setup(seen: _Seen) -> Row:
     }  # fmt: skip
     corpus = {
         "source": seen.dataset or "not said", "licence": "", "sensitivity": "restricted", "documents": 0, "windows": 0,
-        "tokens": seen.tokens, "quality_tokens": 0, "splice_tokens": 0, "context": 0,
+        "tokens": tokens, "quality_tokens": 0, "splice_tokens": 0, "context": 0,
     }  # fmt: skip
     return {
         "dictionary": dictionary, "same_model": {"same": None, "trained_on": seen.model}, "corpus": corpus, "contrasts": {},
-        "residual_norm": 0.0, "spread_offset": 0.0, "looked_at": len(seen.features), "ablation": "none", "doses": [], "clamps": [],
+        "residual_norm": 0.0, "spread_offset": 0.0, "looked_at": 0, "ablation": "none", "doses": [], "clamps": [],
         "null_note": "", "behaviour_judges": {}, "asked": {},
     }  # fmt: skip
 

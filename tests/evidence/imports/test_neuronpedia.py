@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from safetycase.errors import SourceError
 from safetycase.evidence.imports import ImportedTables, read_import
-from safetycase.evidence.kinds.feature_documentation.params import Ask
+from safetycase.evidence.kinds.feature_documentation.derive import derive
+from safetycase.evidence.kinds.feature_documentation.findings import Found
+from safetycase.evidence.kinds.feature_documentation.params import Ask, Read
 from safetycase.evidence.kinds.feature_documentation.tables import TABLES
-from safetycase.evidence.tables import encode_rows
+from safetycase.evidence.record import Imported
+from safetycase.evidence.tables import Tables, decode_rows, encode_rows
 
 BATCH: dict[str, Any] = {
     "model_id": "tiny-llama",
@@ -63,6 +66,14 @@ def encoded(made: ImportedTables) -> dict[str, bytes]:
     return {spec.name: encode_rows(spec, made.tables[spec.name])[0] for spec in TABLES if spec.name in made.tables}
 
 
+def derived(made: ImportedTables) -> Found:
+    """What the tables show, through the bytes of the store."""
+    specs = {spec.name: spec for spec in TABLES}
+    rows = {name: decode_rows(specs[name], [data]) for name, data in encoded(made).items()}
+    imported = Imported(format="neuronpedia", source="run", files=dict(made.files))
+    return derive(Tables(question="ab" * 32, seed=0, rows=rows, absent=made.absent, imported=imported), Read())
+
+
 def test_a_batch_and_a_feature_file_become_tables(tmp_path: Path) -> None:
     """Every required table is there, every optional one is there or absent with a reason."""
     made = read_import("neuronpedia", write(tmp_path, **{"batch-0": BATCH, "9": FEATURE}))
@@ -109,6 +120,67 @@ def test_density_is_kept_with_a_warning_of_where_it_comes_from(tmp_path: Path) -
 
     assert made.tables["density"][0]["fired"] == 128
     assert any("plot's title" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"n_prompts_total": None}, id="nobody says of how many tokens"),
+        pytest.param({"frac_nonzero": None}, id="no density"),
+        pytest.param({"frac_nonzero": 0.0}, id="a title that rounds to zero"),
+        pytest.param({"frac_nonzero": None, "activation_frequency": 0.0}, id="zero, and an example that fires"),
+    ],
+)
+def test_a_density_that_nobody_counted_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
+    """No token is counted, so that no feature is called dead for want of a number; the notes say so where one was stated."""
+    feature = {**BATCH["features"][0], **change}
+
+    made = read_import("neuronpedia", write(tmp_path, batch={**BATCH, "features": [feature]}))
+
+    assert made.tables["setup"][0]["corpus"]["tokens"] == 0
+    assert made.tables["density"][0]["fired"] == 0
+
+
+def test_densities_of_some_features_alone_are_left_out(tmp_path: Path) -> None:
+    """One total of tokens stands for all features: where one has no density, no number of firing tokens would be true of it."""
+    bare = {"feature_index": 8, "activations": BATCH["features"][0]["activations"]}
+
+    made = read_import("neuronpedia", write(tmp_path, batch={**BATCH, "features": [*BATCH["features"], bare]}))
+
+    assert made.tables["setup"][0]["corpus"]["tokens"] == 0
+    assert any("densities are left out: 1 of 2 features" in note for note in made.notes)
+
+
+def test_a_rare_feature_is_not_dead(tmp_path: Path) -> None:
+    """A density below one in all tokens still means that it fired."""
+    feature = {**BATCH["features"][0], "frac_nonzero": 1e-6}
+
+    made = read_import("neuronpedia", write(tmp_path, batch={**BATCH, "features": [feature]}))
+
+    assert made.tables["density"][0]["fired"] == 1
+
+
+def test_correlations_are_no_pointwise_mutual_information(tmp_path: Path) -> None:
+    """Pearson's correlations stand under their own name, so that no page prints them in nats."""
+    made = read_import("neuronpedia", write(tmp_path, batch=BATCH))
+
+    assert {(row["relation"], row["value"]) for row in made.tables["neighbours"]} == {("correlation", 0.5), ("correlation", 0.25)}
+    assert all(card.cofiring == card.nearest == () for card in derived(made).cards)
+
+
+def test_findings_of_an_import_hold_no_fact_that_no_file_states(tmp_path: Path) -> None:
+    """Weights are unknown, not zero; what nobody counted is neither dead nor a share of dead features."""
+    batch = {**BATCH, "features": [{**BATCH["features"][0], "n_prompts_total": None}]}
+
+    found = derived(read_import("neuronpedia", write(tmp_path, batch=batch)))
+
+    (card,) = found.cards
+    assert (card.decoder_norm, card.encoder_bias, card.threshold) == (None, None, None)
+    assert card.status == "unknown"
+    assert not found.density_histogram
+    for name in ("dead_share.features.corpus", "dense_share.features.corpus"):
+        assert name not in found.estimates
+        assert found.absent[name]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Label(Record):
 
     author: str
     text: str
+    """Empty where it is made of text that the plan does not declare public: a table of restricted words holds it."""
     made_by: str
     scored: bool
     misses: tuple[int, ...] = ()
@@ -89,12 +90,14 @@ class Card(Record):
 
     feature: int
     slots: tuple[str, ...]
-    status: Literal["dead", "dense", "live"]
-    density: float
+    status: Literal["dead", "dense", "live", "unknown"]
+    """unknown where nobody says of how many tokens it was counted: imports."""
+    density: float | None
     documents: int
     maximum: float
-    decoder_norm: float
-    encoder_bias: float
+    decoder_norm: float | None
+    encoder_bias: float | None
+    """None where the weights are not here: imports hold none."""
     threshold: float | None
     top_logits: tuple[TokenEffect, ...]
     bottom_logits: tuple[TokenEffect, ...]

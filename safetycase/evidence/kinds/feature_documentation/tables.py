@@ -115,8 +115,8 @@ DOCUMENTED = TableSpec(
     columns=(
         _FEATURE,
         _column("slots", "json", "Why it has a card: <contrast>-<rank>, feature-<index> (named in the plan), random-<n>."),
-        _column("decoder_norm", "float", "Norm of its direction."),
-        _column("encoder_bias", "float", "Bias of its encoder."),
+        _column("decoder_norm", "json", "Norm of its direction; null where it is not known (imports)."),
+        _column("encoder_bias", "json", "Bias of its encoder; null where it is not known (imports)."),
         _column("threshold", "json", "Of its activation where it has one, else null."),
     ),
 )  # fmt: skip
@@ -131,8 +131,8 @@ NEIGHBOURS = TableSpec(
     name="neighbours", format="parquet", about="Features whose directions are nearest to a documented one's, and those that fire with it.",
     columns=(
         _FEATURE, _column("other", "int", "The other feature."),
-        _column("relation", "string", "decoder (nearest direction) or cofiring."),
-        _column("value", "float", "decoder: cosine; cofiring: pointwise mutual information over tokens, in nats."),
+        _column("relation", "string", "decoder (nearest direction), cofiring, or correlation (imports)."),
+        _column("value", "float", "decoder: cosine; cofiring: pointwise mutual information over tokens, in nats; correlation: Pearson's, as stated."),
         _column("together", "int", "Tokens on which both fire; 0 where not counted.", Unit.COUNT),
     ),
 )  # fmt: skip
@@ -161,9 +161,16 @@ WINDOWS_RESTRICTED = TableSpec(
 LABELS = TableSpec(
     name="labels", format="jsonl", about="What is said of a feature, by whom; made from windows that are not scored.",
     columns=(
-        _FEATURE, _column("author", "string", "rule, explainer, or imported."), _column("text", "string", "The label."),
+        _FEATURE, _column("author", "string", "rule, explainer, or imported."), _column("text", "string", "The label; empty where it is withheld."),
         _column("made_by", "string", "How: the rule's form, the model's name, the import's source."),
         _column("rule", "json", "Of author rule: form (token, previous-token, position, none) and tokens (ids); else null."),
+    ),
+)  # fmt: skip
+LABELS_RESTRICTED = TableSpec(
+    name="labels_restricted", format="jsonl", optional=True,
+    about="The same with the words of labels that are made of a corpus that the plan does not declare public; `labels` holds none of them.",
+    columns=tuple(
+        column.model_copy(update={"sensitivity": RESTRICTED}) if column.name in ("text", "rule") else column for column in LABELS.columns
     ),
 )  # fmt: skip
 DETECTION = TableSpec(
@@ -248,5 +255,5 @@ PAIRS = TableSpec(
 
 TABLES = (
     SETUP, ITEMS, PROMPTS, QUALITY, SPLICE, DENSITY, FIRING, DOCUMENTS, RELEVANCE, DOCUMENTED, LOGITS, NEIGHBOURS, CONTEXTS, WINDOWS,
-    WINDOWS_RESTRICTED, LABELS, DETECTION, READINGS, BASELINE, CAUSES, COMPLETIONS, ANSWERS, CAPTURE, PROBES, ABSORPTION, PAIRS,
+    WINDOWS_RESTRICTED, LABELS, LABELS_RESTRICTED, DETECTION, READINGS, BASELINE, CAUSES, COMPLETIONS, ANSWERS, CAPTURE, PROBES, ABSORPTION, PAIRS,
 )  # fmt: skip
