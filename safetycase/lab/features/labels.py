@@ -1,7 +1,7 @@
 """What is said of features, by a rule, a local model or an import, and what each label predicts on windows that it was not made from."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -12,8 +12,10 @@ from safetycase.lab.features.label_rules import Example, Rule, best_rule, rule_o
 from safetycase.lab.features.logits import effects_of
 from safetycase.lab.features.study import FeatureStudy, Stage
 from safetycase.lab.features.token_texts import token_texts
-from safetycase.lab.observing import Note, Progress
+from safetycase.lab.observing import Absent, Note, Progress
 
+WORDS = "labels_restricted"
+"""The table of the words of labels that are made of text that the plan does not declare public."""
 HELD_OUT = ("held-out", "held-out-zero", "held-out-neighbour")
 """Bins of contexts that labels are scored on; from all others they are made."""
 RAISED = 5
@@ -45,12 +47,13 @@ class Contexts(Protocol):
 
 
 def labels(study: FeatureStudy, documented: Sequence[int], collected: Contexts) -> Stage[None]:
-    """The tables `labels` and `detection`.
+    """The tables `labels` and `detection`, and `labels_restricted` where labels are made of text that the plan does not declare public.
 
     Rules are made of contexts on the explain side and scored as rules. What a model wrote or what was imported is scored where the plan
     names a scorer, one window per prompt. A rule of form none predicts nothing and is not scored.
     """
-    rules = yield from study.shards.rows("labels", "rule", lambda: _rule_rows(study, documented, collected))
+    withheld = study.corpus.sensitivity != "public"
+    rules = yield from _stored(study, "rule", lambda: _rule_rows(study, documented, collected), withheld=withheld)
     by_feature = {row["feature"]: rule_of(row["rule"]) for row in rules}
     said = {feature: rule for feature, rule in by_feature.items() if rule.form != "none"}
     yield from study.shards.rows("detection", "rule", lambda: _rule_detection(study, said, collected))
@@ -59,7 +62,10 @@ def labels(study: FeatureStudy, documented: Sequence[int], collected: Contexts) 
         yield from _scored(study, "explainer", written, collected)
     if study.ask.labels_step is not None:
         imported = yield from _imported(study, study.ask.labels_step, documented)
+        withheld |= study.upstream[study.ask.labels_step].has(WORDS)
         yield from _scored(study, "imported", imported, collected)
+    if not withheld:
+        yield Absent(WORDS, "no label is made of text that the plan does not declare public")
 
 
 def shuffled(feature: int, labelled: Sequence[int], count: int, seed: int) -> list[int]:
@@ -69,6 +75,15 @@ def shuffled(feature: int, labelled: Sequence[int], count: int, seed: int) -> li
         return hashlib.sha256(f"label {feature} {other}\n{seed}".encode()).hexdigest()
 
     return sorted((other for other in labelled if other != feature), key=lot)[:count]
+
+
+def _stored(study: FeatureStudy, part: str, make: Callable[[], Iterable[Row]], *, withheld: bool) -> Stage[tuple[Row, ...]]:
+    """The rows of a part; where words are withheld they lie in a table of their own, and the other says who labels what."""
+    if not withheld:
+        return (yield from study.shards.rows("labels", part, make))
+    rows = yield from study.shards.rows(WORDS, part, make)
+    yield from study.shards.rows("labels", part, lambda: [{**row, "text": "", "rule": None} for row in rows])
+    return rows
 
 
 def _rule_rows(study: FeatureStudy, documented: Sequence[int], collected: Contexts) -> Iterator[Row]:
@@ -153,7 +168,8 @@ def _explained(study: FeatureStudy, documented: Sequence[int], collected: Contex
     texts: dict[int, str] = {}
     for start in range(0, len(documented), FEATURES_PER_SHARD):
         some = documented[start : start + FEATURES_PER_SHARD]
-        rows = yield from study.shards.rows("labels", f"explainer.{start}", partial(_explainer_rows, study, some, collected))
+        withheld = study.corpus.sensitivity != "public"
+        rows = yield from _stored(study, f"explainer.{start}", partial(_explainer_rows, study, some, collected), withheld=withheld)
         texts |= {row["feature"]: row["text"] for row in rows}
         yield Progress("explainer", start + len(some), len(documented))
     return texts
@@ -177,7 +193,7 @@ def _shown(feature: int, collected: Contexts) -> list[Marked]:
 
 def _imported(study: FeatureStudy, step: str, documented: Sequence[int]) -> Stage[dict[int, str]]:
     """Feature to the label of an upstream step: the first in words, else the first at all."""
-    rows = yield from study.shards.rows("labels", "imported", lambda: _imported_rows(study, step, documented))
+    rows = yield from _stored(study, "imported", lambda: _imported_rows(study, step, documented), withheld=study.upstream[step].has(WORDS))
     if not rows:
         yield Note("no_imported_labels", f"{step}: holds no label of a documented feature")
     return {row["feature"]: row["text"] for row in rows}
@@ -185,7 +201,7 @@ def _imported(study: FeatureStudy, step: str, documented: Sequence[int]) -> Stag
 
 def _imported_rows(study: FeatureStudy, step: str, documented: Sequence[int]) -> Iterator[Row]:
     tables = study.upstream[step]
-    found = list(tables.table("labels").rows()) if tables.has("labels") else []
+    found = [row for name in (WORDS, "labels") if tables.has(name) for row in tables.table(name).rows()]
     for feature in documented:
         own = [(row, one_line(row["text"])) for row in found if row["feature"] == feature]
         own = [(row, text) for row, text in own if text and (row["rule"] or {}).get("form") != "none"]

@@ -1,7 +1,7 @@
 """Labels are made of one side of the contexts and scored on the other, beside the labels of other features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ def test_models_label_without_a_scorer_is_left_unscored() -> None:
     assert {row["author"] for row in tables["detection"]} == {"rule"}
 
 
-def upstream_labels(*rows: tuple[int, str, str]) -> Tables:
+def upstream_labels(*rows: tuple[int, str, str], name: str = "labels") -> Tables:
     """The table of labels of another step: (feature, author, text)."""
     columns: dict[str, list[Any]] = {
         "feature": [row[0] for row in rows],
@@ -169,7 +169,7 @@ def upstream_labels(*rows: tuple[int, str, str]) -> Tables:
         "made_by": ["their model"] * len(rows),
         "rule": [None] * len(rows),
     }
-    return Tables("0" * 64, 0, {"labels": Table({name: np.array(values, dtype=object) for name, values in columns.items()})})
+    return Tables("0" * 64, 0, {name: Table({key: np.array(values, dtype=object) for key, values in columns.items()})})
 
 
 def test_imported_labels_are_one_line_each_and_scored() -> None:
@@ -202,3 +202,35 @@ def test_resumed_detection_is_that_of_the_stored_labels() -> None:
     resumed = feature_case.shards_of(labels(feature_case.study(case.model, ask=case.ask, stored=stored), list(MARKS), collection()))
 
     assert resumed == whole
+
+
+def test_words_made_of_a_corpus_that_is_not_public_lie_in_a_restricted_table() -> None:
+    """The public table says who labels what; words and rule are withheld there, and the label is scored all the same."""
+    ask = Ask(label_shuffles=2)
+    case = feature_case.study(ask=ask)
+    restricted = replace(case, corpus=replace(case.corpus, sensitivity="restricted"))
+
+    _, public, _ = feature_case.run(labels(case, list(MARKS), collection()))
+    _, tables, _ = feature_case.run(labels(restricted, list(MARKS), collection()))
+
+    assert tables["labels_restricted"] == public["labels"]
+    assert [(row["feature"], row["author"], row["made_by"]) for row in tables["labels"]] == [(each, "rule", "token") for each in MARKS]
+    assert all((row["text"], row["rule"]) == ("", None) for row in tables["labels"])
+    assert tables["detection"] == public["detection"]
+    assert "labels_restricted" not in public
+    assert feature_case.SPECS["labels_restricted"].restricted
+    assert not feature_case.SPECS["labels"].restricted
+
+
+def test_what_another_step_withholds_stays_withheld() -> None:
+    """Imported by a step on a public corpus, labels of a restricted one are used and not published."""
+    words = upstream_labels((0, "explainer", "private words"), name="labels_restricted")
+    held = upstream_labels((0, "explainer", ""))
+    theirs = Tables(question="ab" * 32, seed=0, rows={**words.rows, **held.rows})
+    case = feature_case.study(ask=Ask(labels_step="theirs"), upstream={"theirs": theirs}, others={"scorer": mark_reader("9")})
+
+    _, tables, _ = feature_case.run(labels(case, [0, 1], collection({0: 15, 1: 25})))
+
+    assert [row["text"] for row in tables["labels_restricted"]] == ["private words"]
+    assert "private" not in str(tables["labels"])
+    assert {row["feature"] for row in tables["detection"] if row["author"] == "imported"} == {0}
