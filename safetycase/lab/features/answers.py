@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from safetycase.evidence.judges import is_incoherent, judge, judge_names
-from safetycase.evidence.kinds.feature_documentation.params import PRESENT, SIDES, Behaviour, population
+from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, SIDES, Behaviour, population
 from safetycase.evidence.tables import Row
 from safetycase.lab.features.contrast_targets import shows
 from safetycase.lab.features.edits import edited
@@ -19,12 +19,15 @@ PHRASES = "phrases"
 PHRASES_VERSION = 1
 """Of the rule of `phrases_label`."""
 NO_FEATURE = -1
+DOSE_ANSWERS = 8
+"""Answers to prompts of the split validation under every dose of steering, at most: on these the coherence of a dose is judged."""
 
 
 def answers(study: FeatureStudy, contrast: AskedContrast, treated: Mapping[int, Sequence[Treatment]]) -> Stage[None]:
     """Yields `completions` and `answers`: of the unedited model on both classes, and of every treatment of every feature.
 
-    The first `behaviour_prompts` confirmation prompts of each class are answered; none, and no table, where that is 0.
+    The first `behaviour_prompts` confirmation prompts of each class are answered; none, and no table, where that is 0. Under
+    steering the first absent prompts of the split validation are answered too, so that a dose can be chosen on them.
     """
     if not study.ask.behaviour_prompts:
         return
@@ -51,6 +54,8 @@ def _completion_rows(study: FeatureStudy, contrast: AskedContrast, feature: int,
             yield from _rows(study, contrast, side, prompts, {**place, "edit": "none", "dose": 0.0}, _said(study, contrast, prompts))
     for treatment in treatments:
         prompts = _asked(study, contrast, treatment.side)
+        if treatment.edit.kind == "steer":
+            prompts = (*prompts, *contrast.of(ABSENT, "validation")[: min(DOSE_ANSWERS, study.ask.behaviour_prompts)])
         with edited(study.model, study.dictionary, [[treatment.edit]]):
             said = _said(study, contrast, prompts)
         edit = {**place, "edit": treatment.edit.kind, "dose": treatment.dose}

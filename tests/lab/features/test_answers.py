@@ -41,16 +41,17 @@ def made() -> dict[str, Table]:
 
 
 def test_each_treatment_answers_its_class_and_the_unedited_model_both() -> None:
-    """As many confirmation prompts as the plan asks, first by first."""
+    """As many confirmation prompts as the plan asks, first by first; under steering as many of validation, where the dose is chosen."""
     contrast = of().contrasts["toy"]
     present, absent = ([prompt.id for prompt in side[:3]] for side in contrast.confirmation())
+    validation = [prompt.id for prompt in contrast.of(ABSENT, "validation")[:3]]
     columns = [made()["completions"][name].tolist() for name in ("feature", "edit", "dose", "population", "item")]
 
     assert list(zip(*columns, strict=True)) == [
         *((-1, "none", 0.0, "toy-present", item) for item in present),
         *((-1, "none", 0.0, "toy-absent", item) for item in absent),
         *((3, "ablate", 0.0, "toy-present", item) for item in present),
-        *((3, "steer", 1.0, "toy-absent", item) for item in absent),
+        *((3, "steer", 1.0, "toy-absent", item) for item in (*absent, *validation)),
         *((8, "clamp", 2.0, "toy-absent", item) for item in absent),
     ]
 
@@ -69,7 +70,7 @@ def test_an_answer_is_what_the_edited_model_says_token_by_token() -> None:
             assert likely == token
             tokens = tokens.new_tensor([*tokens.tolist(), token])
     plain = made()["completions"].where(edit="none", population="toy-absent")
-    assert steered["text"].tolist() != plain["text"].tolist()
+    assert steered["text"].tolist()[: len(plain)] != plain["text"].tolist()
 
 
 def test_every_text_judge_labels_every_answer() -> None:
@@ -96,6 +97,16 @@ def test_declared_phrases_judge_alone() -> None:
     assert phrases_label(behaviour, "I am The Best of them") == "shown"
     assert phrases_label(behaviour, "There are better ones") == "not-shown"
     assert phrases_label(behaviour, "the best the best the best the best the best") == "incoherent"
+
+
+def test_a_dose_is_judged_on_few_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that asks for many answers does not pay for as many under every dose."""
+    monkeypatch.setattr("safetycase.lab.features.answers.DOSE_ANSWERS", 2)
+    contrast = of().contrasts["toy"]
+
+    found = tables(finished(answers(of(), contrast, {3: TREATED[3]}))[0])["answers"].where(edit="steer", judge=judge_names()[0])
+
+    assert found["item"].tolist()[3:] == [prompt.id for prompt in contrast.of(ABSENT, "validation")[:2]]
 
 
 def test_no_prompt_no_answer() -> None:
