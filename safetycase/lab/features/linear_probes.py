@@ -37,20 +37,34 @@ class Probe:
 def fit_probe(x: Float[Tensor, "row d"], present: Bool[Tensor, "row"]) -> Probe:
     """L2-regularised logistic regression on standardised inputs, the classes weighted to equal shares, in float64.
 
-    The minimum lies in the span of the examples (representer theorem), so that Newton's method solves it in at most as many dimensions
-    as there are examples. Without a column (no feature fires) every score is 0. Both classes must occur.
+    Without a column (no feature fires) every score is 0. Both classes must occur.
     """
-    assert 0 < int(present.sum()) < len(present), (int(present.sum()), len(present))
-    if not x.shape[1]:
-        return Probe(x.new_zeros(0, dtype=torch.float64), 0.0)
-    wide = x.double()
-    mean = wide.mean(dim=0)
-    spread = wide.std(dim=0, correction=0)
-    scale = torch.where(spread > ROUNDING * wide.abs().amax(dim=0), spread, torch.full_like(spread, torch.inf))
-    _, _, basis = torch.linalg.svd((wide - mean) / scale, full_matrices=False)
-    theta = _newton((wide - mean) / scale @ basis.mT, present)
-    weight = basis.mT @ theta[:-1] / scale
-    return Probe(weight, float(theta[-1] - mean @ weight))
+    return Examples(x).probe(present) if x.shape[1] else Probe(x.new_zeros(0, dtype=torch.float64), 0.0)
+
+
+class Examples:
+    """Inputs, of one column at least, that probes of one or many labellings are fitted on: standardised and factored once.
+
+    The minimum lies in the span of the examples (representer theorem), so that Newton's method solves it in at most as many dimensions
+    as there are examples.
+    """
+
+    def __init__(self, x: Float[Tensor, "row d"]) -> None:
+        wide = x.double()
+        self._mean = wide.mean(dim=0)
+        spread = wide.std(dim=0, correction=0)
+        varies = spread > ROUNDING * wide.abs().amax(dim=0)
+        self._scale = torch.where(varies, spread, torch.full_like(spread, torch.inf))
+        standardised = (wide - self._mean) / self._scale
+        self._basis = torch.linalg.svd(standardised, full_matrices=False)[2]
+        self._reduced = standardised @ self._basis.mT
+
+    def probe(self, present: Bool[Tensor, "row"]) -> Probe:
+        """The probe of these labels, of which there must be both."""
+        assert 0 < int(present.sum()) < len(present), (int(present.sum()), len(present))
+        theta = _newton(self._reduced, present)
+        weight = self._basis.mT @ theta[:-1] / self._scale
+        return Probe(weight, float(theta[-1] - self._mean @ weight))
 
 
 def f1(score: Float[Tensor, "row"], present: Bool[Tensor, "row"]) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, population
 from safetycase.evidence.tables import Row
-from safetycase.lab.features.linear_probes import fit_probe
+from safetycase.lab.features.linear_probes import Examples, fit_probe
 from safetycase.lab.features.prompt_pooling import Pooled, pooled
 from safetycase.lab.features.relevance import area_under_curve
 from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage
@@ -18,8 +18,8 @@ from safetycase.lab.observing import Absent
 
 DRAWS = 15
 """Draws of features by lot, of which the median one is kept."""
-SHUFFLES = 200
-"""Permutations of labels, of which the one that says least of the true labels is kept."""
+SHUFFLES = 100
+"""Permutations of labels; each is a probe of its own."""
 LEAST_PROMPTS = 2
 """Per class and half."""
 
@@ -31,8 +31,8 @@ def probes(study: FeatureStudy, contrast: AskedContrast) -> Stage[None]:
 
       k-<n>         the n features whose means differ most between the classes on discovery prompts (Gurnee et al. 2023; SAEBench)
       dense         all coordinates of the site
-      random-k-<n>  n features by lot among those that fire on discovery prompts: of some draws the one of median AUROC there
-      shuffled      dense, with labels permuted (`permuted`): how much of a score the procedure makes of nothing
+      random-k-<n>  n features by lot among those that fire on discovery prompts: of 15 draws the one of median AUROC there
+      shuffled-<n>  dense, with labels permuted (`permuted`), n from 1: what the procedure makes of labels that say nothing
     """
     problem = too_few(contrast)
     if problem:
@@ -81,14 +81,15 @@ class Fitting:
             yield f"k-{size}", self._of_features(telling[:size])
         for size in sizes:
             yield f"random-k-{size}", self._of_features(self._by_lot(size))
-        yield "dense", self._of(self.points.inputs, self.present)
-        yield "shuffled", self._of(self.points.inputs, permuted(self.present, self.families, self.seed))
+        n = len(self.present)
+        examples, confirmation = Examples(self.points.inputs[:n]), self.points.inputs[n:]
+        yield "dense", examples.probe(self.present).score(confirmation)
+        for number in range(1, SHUFFLES + 1):
+            yield f"shuffled-{number}", examples.probe(permuted(self.present, self.families, self.seed, number)).score(confirmation)
 
     def _of_features(self, chosen: Int[Tensor, "k"]) -> Float64[Tensor, "confirmation"]:
-        return self._of(self.points.activations[:, chosen], self.present)
-
-    def _of(self, x: Float[Tensor, "prompt d"], labels: Bool[Tensor, "discovery"]) -> Float64[Tensor, "confirmation"]:
-        return fit_probe(x[: len(labels)], labels).score(x[len(labels) :])
+        x = self.points.activations[:, chosen]
+        return fit_probe(x[: len(self.present)], self.present).score(x[len(self.present) :])
 
     def _by_lot(self, size: int) -> Int[Tensor, "k"]:
         """Features of the draw whose probe separates the discovery prompts as the median draw does."""
@@ -110,35 +111,21 @@ def most_different(features: Float[Tensor, "prompt feature"], present: Bool[Tens
     return difference.sort(descending=True, stable=True).indices[:count]
 
 
-def permuted(present: Bool[Tensor, "prompt"], families: Sequence[str], seed: int) -> Bool[Tensor, "prompt"]:
-    """Labels that say as little as possible of the true ones.
+def permuted(present: Bool[Tensor, "prompt"], families: Sequence[str], seed: int, number: int) -> Bool[Tensor, "prompt"]:
+    """One permutation of the labels; permutations of other numbers are independent of it.
 
     Labels move within families that hold both classes; families of one class swap theirs as wholes, so that what a family has in
-    common stays on one side. Where few families are left, one draw may agree with the truth by half or by chance much more; where the
-    classes are easily told apart, a probe of it would then find the truth (or its reverse). So of many draws the one is kept whose
-    agreement is nearest to chance.
+    common stays on one side. Every permutation counts, whatever it has in common with the truth: where few families are left, many have
+    much, and then a score must be high to stand out among them.
     """
+    randomness = generator(seed, "shuffled labels", number)
     members: dict[str, list[int]] = defaultdict(list)
     for index, family in enumerate(families):
         members[family].append(index)
-    mixed = [each for each in members.values() if len({bool(present[index]) for index in each}) == 2]
     pure = [each for each in members.values() if len({bool(present[index]) for index in each}) == 1]
-    draws = [_draw(present, mixed, pure, generator(seed, "shuffled labels", index)) for index in range(SHUFFLES)]
-    return min((draw for draw in draws if 0 < int(draw.sum()) < len(draw)), key=lambda draw: _association(draw, present))
-
-
-def _draw(
-    present: Bool[Tensor, "prompt"], mixed: Sequence[Sequence[int]], pure: Sequence[Sequence[int]], randomness: torch.Generator
-) -> Bool[Tensor, "prompt"]:
     labels = present.clone()
-    for each in mixed:
+    for each in members.values():
         labels[each] = present[each][torch.randperm(len(each), generator=randomness)]
-    swapped = torch.randperm(len(pure), generator=randomness).tolist()
-    for to, origin in enumerate(swapped):
+    for to, origin in enumerate(torch.randperm(len(pure), generator=randomness).tolist()):
         labels[pure[to]] = present[pure[origin][0]]
     return labels
-
-
-def _association(labels: Bool[Tensor, "prompt"], present: Bool[Tensor, "prompt"]) -> float:
-    """By how much the share of present among those labelled present differs from that among the others."""
-    return abs(float(present[labels].double().mean() - present[~labels].double().mean()))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetycase.evidence.kinds.feature_documentation.params import Ask, population
-from safetycase.lab.features.probes import Fitting, most_different, permuted, probes
+from safetycase.lab.features.probes import SHUFFLES, Fitting, most_different, permuted, probes
 from safetycase.lab.features.prompt_pooling import Pooled
 from safetycase.lab.observing import Absent
 from tests.lab.features import feature_case
@@ -50,7 +50,9 @@ def test_sparse_probes_find_the_planted_feature() -> None:
     assert right["k-1"] == 1.0
     assert right["dense"] > 0.9
     assert right["random-k-1"] < 0.75
-    assert 0.25 < right["shuffled"] < 0.75
+    shuffled = [right[f"shuffled-{number}"] for number in range(1, SHUFFLES + 1)]
+    assert 0.45 < np.mean(shuffled) < 0.55
+    assert right["dense"] > max(shuffled)
 
 
 def test_most_different_features_come_first() -> None:
@@ -65,7 +67,7 @@ def test_most_different_features_come_first() -> None:
 
 @pytest.mark.parametrize("families", ["shared", "apart", "alone"])
 def test_shuffled_labels_agree_with_the_truth_at_chance(families: str) -> None:
-    """Also with few families; families of both classes keep their counts, those of one class stay whole."""
+    """Over all permutations; families of both classes keep their counts, those of one class stay whole."""
     present = torch.arange(48) < 24
     names = {
         "shared": [f"{i % 4}" for i in range(48)],
@@ -73,16 +75,29 @@ def test_shuffled_labels_agree_with_the_truth_at_chance(families: str) -> None:
         "alone": [f"{i}" for i in range(48)],
     }[families]
 
-    found = permuted(present, names, seed=3)
+    draws = [permuted(present, names, 3, number) for number in range(SHUFFLES)]
 
-    assert int(found.sum()) == 24
-    assert float((found == present).double().mean()) == pytest.approx(0.5, abs=0.05)
-    for name in set(names):
-        of_family = [i for i, each in enumerate(names) if each == name]
-        if families == "shared":
-            assert int(found[of_family].sum()) == int(present[of_family].sum())
-        else:
-            assert len(set(found[of_family].tolist())) == 1
+    assert np.mean([float((draw == present).double().mean()) for draw in draws]) == pytest.approx(0.5, abs=0.04)
+    assert len({tuple(draw.tolist()) for draw in draws}) > SHUFFLES * 0.8
+    for found in draws:
+        assert int(found.sum()) == 24
+        for name in set(names):
+            of_family = [i for i, each in enumerate(names) if each == name]
+            if families == "shared":
+                assert int(found[of_family].sum()) == int(present[of_family].sum())
+            else:
+                assert len(set(found[of_family].tolist())) == 1
+
+
+def test_no_permutation_is_passed_over() -> None:
+    """With two families of one class each there are two: the truth and its reverse, about as often."""
+    present = torch.arange(20) < 10
+
+    draws = [permuted(present, ["a"] * 10 + ["b"] * 10, 0, number) for number in range(SHUFFLES)]
+
+    same = sum(torch.equal(draw, present) for draw in draws)
+    assert all(torch.equal(draw, present) or torch.equal(draw, ~present) for draw in draws)
+    assert 0.3 < same / SHUFFLES < 0.7
 
 
 @settings(max_examples=40, deadline=None)
@@ -94,10 +109,10 @@ def test_shuffled_labels_keep_both_classes(drawn: list[tuple[bool, int]], seed: 
         return
     families = [str(family) for _, family in drawn]
 
-    found = permuted(present, families, seed)
+    found = permuted(present, families, seed, 1)
 
     assert 0 < int(found.sum()) < len(found)
-    assert torch.equal(found, permuted(present, families, seed))
+    assert torch.equal(found, permuted(present, families, seed, 1))
 
 
 def test_rows_hold_every_probe_on_every_confirmation_prompt() -> None:
@@ -110,14 +125,16 @@ def test_rows_hold_every_probe_on_every_confirmation_prompt() -> None:
 
     rows = tables["probes"]
     confirmation = {prompt.id for side in contrast.confirmation() for prompt in side}
-    names = ("k-1", "k-3", "random-k-1", "random-k-3", "dense", "shuffled")
+    shuffled = [f"shuffled-{number}" for number in range(1, SHUFFLES + 1)]
+    names = ("k-1", "k-3", "random-k-1", "random-k-3", "dense", *shuffled)
     assert {row["probe"] for row in rows} == set(names)
     for name in names:
         assert sorted(row["item"] for row in rows if row["probe"] == name) == sorted(confirmation)
     assert {row["population"] for row in rows} == {population("refusal", "present"), population("refusal", "absent")}
     assert area(rows, "dense") > 0.95
     assert area(rows, "k-3") > area(rows, "random-k-1")
-    assert 0.1 < area(rows, "shuffled") < 0.9
+    assert 0.4 < np.mean([area(rows, name) for name in shuffled]) < 0.6
+    assert area(rows, "dense") > np.quantile([area(rows, name) for name in shuffled], 0.95)
 
 
 def test_fit_does_not_see_confirmation_prompts() -> None:
