@@ -18,7 +18,7 @@ from safetycase.lab.features.corpus_passes import WINDOWS_AT_ONCE, chunks, passe
 from safetycase.lab.features.corpus_windows import Window, windows
 from safetycase.lab.features.fired import Cofiring, Counted, Densities, Fired, Ints, OpenDocument, where_fired
 from safetycase.lab.features.study import FeatureStudy, Stage
-from safetycase.lab.features.token_texts import token_texts
+from safetycase.lab.features.token_texts import running_texts, token_texts
 from safetycase.lab.observing import Absent, Progress
 
 FEATURES_AT_ONCE = 64
@@ -198,7 +198,7 @@ def _window_rows(study: FeatureStudy, used: Collection[int]) -> list[Row]:
     ]
     texts = token_texts(study.model.tokenizer, same)
     return [
-        {"window": number, "document": document, "tokens": [texts[token] for token in ids], "token_ids": ids}
+        {"window": number, "document": document, "tokens": running_texts(study.model.tokenizer, ids, texts), "token_ids": ids}
         for number, document, ids in picked
     ]
 
