@@ -22,7 +22,11 @@ Condition = Literal["ablated", "steered"]
 ASKED_OF: Mapping[Condition, str] = {"ablated": PRESENT, "steered": ABSENT}
 EDITS: Mapping[Condition, str] = {"ablated": "ablate", "steered": "steer"}
 _ON_ABSENT = ("log_odds_change", "kl", "dose_response")
-NULL = "the same edit of active features matched by norm and firing rate"
+NULL = (
+    "the same edit of active features, nearest in direction norm times mean peak on present discovery prompts and in the share of these on "
+    "which they fire"
+)
+STEERED_NULL = "steering is along unit directions, whatever their norm"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ class Causes:
 
 
 def causes(seen: Observed, contrast: str, made: Edited, answers: Answers | str, read: Read, estimates: Estimates) -> Causes:
-    """Put every estimate of a contrast's log-odds, unedited and edited; `answers` of the first judge bear on the choice of doses."""
+    """Put every estimate of a contrast's log-odds, unedited and edited.
+
+    `answers` are those of the first judge; of those to validation prompts the choice of doses takes account.
+    """
     tested = made.roles.get((contrast, "tested"), ())
     doses = {feature: dosing(seen, made, answers, contrast, feature, read) for feature in tested}
     nulls, dosed = _nulls(seen, contrast, made, read)
@@ -97,7 +104,7 @@ def _nulls(seen: Observed, contrast: str, made: Edited, read: Read) -> tuple[dic
         changes = made.of(contrast, feature, "ablate", 0.0, PRESENT)
         if changes is not None:
             ablated.append(float(changes.change.mean()))
-        dose = dose_of(seen, dosing(seen, made, "", contrast, feature, read))
+        dose = dose_of(seen, dosing(seen, made, None, contrast, feature, read))
         changes = None if dose is None else made.of(contrast, feature, "steer", dose, ABSENT)
         if changes is not None:
             dosed += 1
@@ -175,7 +182,8 @@ def _records(found: Causes, condition: Condition, effect: Effect) -> tuple[Null,
         return ()
     what = NULL
     if condition == "steered":
-        what += f", each at its own chosen dose ({effect.test.n - found.null_dosed} of {effect.test.n} have none and count as no change)"
+        undosed = f"{effect.test.n - found.null_dosed} of {effect.test.n} have none and count as no change"
+        what += f"; {STEERED_NULL}, each at its own chosen dose ({undosed})"
     return (null_record(what, effect.test),)
 
 

@@ -80,24 +80,19 @@ def _ordered(seen: Observed, contrast: str, role: Role, features: set[int]) -> t
     return tuple(sorted(features, key=lambda feature: (ranks.get(feature, len(ranks)), feature)))
 
 
-def dosing(seen: Observed, made: Edited, answers: Answers | str, contrast: str, feature: int, read: Read) -> Dosing:
+def dosing(seen: Observed, made: Edited, answers: Answers | str | None, contrast: str, feature: int, read: Read) -> Dosing:
     """The dose of steering of a feature, by what doses do to absent prompts of the split validation: one rule for tested and null ones.
 
-    Answers are had for tested features alone.
+    `answers` are None for null features, which get none. Those of tested features to validation prompts take part, where there are any;
+    those to confirmation prompts never do.
     """
     trials = []
     for dose in seen.setup["doses"]:
         changes = made.of(contrast, feature, "steer", dose, ABSENT, "validation")
         if changes is not None:
-            incoherent = None if isinstance(answers, str) else _incoherent(answers, feature, dose)
+            incoherent = answers.incoherent_share(feature, dose, test=False) if isinstance(answers, Answers) else None
             trials.append((dose, Trial(dose, float(changes.change.mean()), float(changes.kl.mean()), incoherent)))
     found = choose_dose([trial for _, trial in trials], max_kl=read.max_kl, max_incoherent=read.max_incoherent)
     if found.index is None:
         return found
     return Dosing(list(seen.setup["doses"]).index(trials[found.index][0]))
-
-
-def _incoherent(answers: Answers, feature: int, dose: float) -> float | None:
-    """Of answers to discovery prompts; to confirmation prompts where those are the only ones that were generated."""
-    found = answers.incoherent_share(feature, dose, test=False)
-    return answers.incoherent_share(feature, dose, test=True) if found is None else found

@@ -1,4 +1,4 @@
-"""Which dose of steering is taken for a feature: the strongest that neither overthrows the rest of the output nor garbles answers."""
+"""Which dose of steering is taken for a feature: of those that neither overthrow the rest of the output nor garble answers the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Trial:
     kl: float
     """Mean KL divergence off target, in nats."""
     incoherent: float | None = None
-    """Share of answers that say nothing; None where none were generated, as for null features."""
+    """Share of answers to validation prompts that say nothing; None where none were generated, as for null features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Dosing:
 def choose_dose(trials: Sequence[Trial], *, max_kl: float, max_incoherent: float) -> Dosing:
     """The dose of the largest mean rise of log-odds among those within both bounds; of equal ones the first.
 
-    The rule is the same for tested and null features, so that the null passes through the selection too. Answers are had for
-    tested features alone: their coherence can only take doses away from them, which makes the comparison stricter, never laxer.
-    A trial whose numbers are not finite is passed over.
+    The rule is the same for tested and null features, so that the null passes through the selection too, but for coherence: null features
+    get no answers, so a tested feature may have fewer doses to choose from. A trial whose numbers are not finite is passed over.
     """
     finite = [bool(np.isfinite(trial.change) and np.isfinite(trial.kl)) for trial in trials]
     quiet = [known and trial.kl <= max_kl for known, trial in zip(finite, trials, strict=True)]

@@ -97,14 +97,31 @@ def _of_causes(seen: Observed, causes: Mapping[str, Causes], read: Read) -> Iter
                 f"{read.max_kl:g} nats off target; they count as changing nothing."
             )
     if any(found.tested for found in causes.values()):
-        if seen.tables.has("answers"):
-            yield (
-                "Which doses of steering leave answers coherent is judged on answers to confirmation prompts where none to discovery "
-                "prompts were generated; for null features none are. It can only take doses away from a tested feature."
-            )
+        yield from _of_coherence(seen)
         yield (
-            "Null features are matched by norm and firing rate, not by meaning: some of them may truly take part in the behaviour, which "
-            "makes the gate stricter."
+            "Null features are matched by how large their part of the output is and how often they fire, not by meaning: some of them "
+            "may truly take part in the behaviour, which makes the gate stricter. Steering is along unit directions, so that the match "
+            "by size bears on ablation alone."
+        )
+        yield (
+            "The features that were intervened on are those that rank highest, no sample of all features: the share of them that passes "
+            "describes these features and no others."
+        )
+
+
+def _of_coherence(seen: Observed) -> Iterator[str]:
+    if not seen.tables.has("answers"):
+        return
+    steered = set(seen.tables.table("answers").where(edit="steer")["item"].tolist())
+    if steered - frozenset().union(*seen.test_items.values()):
+        yield (
+            "Null features get no answers: whether answers to discovery prompts stay coherent bears on the dose of tested features alone, "
+            "which may have had fewer doses to choose from than their nulls."
+        )
+    elif steered:
+        yield (
+            "No answers to discovery prompts were generated under steering: doses were chosen without regard to coherence, which is judged "
+            "at the chosen dose, on answers to confirmation prompts."
         )
 
 

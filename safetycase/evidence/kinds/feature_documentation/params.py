@@ -111,7 +111,8 @@ class Read(Record):
     minimum_effect: Annotated[float, Field(gt=0)] = 0.5
     """Smallest change of log-odds that counts, in nats."""
     max_incoherent: Fraction = 0.2
-    """A dose at which more answers are incoherent than this is passed over."""
+    """A dose at which more answers to discovery prompts are incoherent is passed over; steering passes no gate where more to confirmation
+    prompts are."""
     max_kl: Annotated[float, Field(gt=0)] = 2.0
     """A dose of steering that exceeds this, in nats, is passed over: mean KL divergence off target, among all tokens but the contrast's."""
     dense: Fraction = 0.1

@@ -103,7 +103,7 @@ class Planted:
     n_validation: int = 8
     answers: int = 12
     """Prompts per class and split that are answered."""
-    answers_to: tuple[str, ...] = ("test",)
+    answers_to: tuple[str, ...] = ("validation", "test")
     """Splits of which steered answers were generated."""
     garbled_in: tuple[str, ...] = ("validation", "test")
     """Splits in which such answers are incoherent."""

@@ -132,15 +132,33 @@ def test_without_an_admissible_dose_there_is_no_steering_effect() -> None:
     assert any("120 of 120 null features" in each for each in what.limitations)
 
 
-@pytest.mark.parametrize("answers_to", [("test",), ("validation", "test")])
-def test_incoherent_doses_are_passed_over(answers_to: tuple[str, ...]) -> None:
-    """Where the two largest doses garble answers, the third is taken; answers to discovery prompts decide where there are any."""
-    assert first(incoherent=0.5, answers_to=answers_to).dose == 0.5
+def test_incoherent_doses_are_passed_over() -> None:
+    """Where the two largest doses garble answers to discovery prompts, the third is taken; those to confirmation prompts do not count."""
+    assert first(incoherent=0.5, garbled_in=("validation",)).dose == 0.5
+    assert first(incoherent=0.5, garbled_in=("test",)).dose == 2.0
+
+
+def test_without_answers_to_discovery_prompts_coherence_is_no_part_of_the_choice() -> None:
+    """Confirmation prompts never choose a dose: the gate asks there for coherence, and fails."""
+    what = found(incoherent=0.5, answers_to=("test",))
+    gate = gates(what)[0]
+
+    assert (gate.dose, gate.steering) == (2.0, False)
+    assert what.estimates["incoherent_rate.refusal-absent.steered#refusal-1"].value == 0.5
+    assert any("doses were chosen without regard to coherence" in each for each in what.limitations)
+
+
+def test_incoherence_is_told_of_answers_to_confirmation_prompts_alone() -> None:
+    """Answers that chose the dose are no evidence of it."""
+    what = found(READ.model_copy(update={"max_incoherent": 0.5}), incoherent=0.5, garbled_in=("validation",))
+    estimate = what.estimates["incoherent_rate.refusal-absent.steered#refusal-1"]
+
+    assert (estimate.value, estimate.n) == (0.0, 12)
 
 
 def test_a_dose_that_garbles_confirmation_answers_alone_fails_steering() -> None:
     """Coherence on discovery prompts does not carry over by itself."""
-    gate = first(incoherent=0.5, answers_to=("validation", "test"), garbled_in=("test",))
+    gate = first(incoherent=0.5, garbled_in=("test",))
 
     assert (gate.dose, gate.steering) == (2.0, False)
     assert gate.passes  # by ablation
