@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["kinds", "dossiers", "requirements", "arguments", "organisms"]))
+@click.argument("what", type=click.Choice(["kinds", "dossiers", "requirements", "arguments", "organisms", "dictionaries", "corpora"]))
 @click.option("--json/--no-json", "as_json", help="Print as JSON.")
 def list_(what: str, as_json: bool) -> None:
-    """List kinds of evidence, dossier types, requirement packs, argument patterns or organisms."""
+    """List kinds of evidence, dossier types, requirement packs, argument patterns, or what is bundled: organisms, dictionaries, corpora."""
     entries = _LISTS[what]()
     if as_json:
         click.echo(json.dumps(entries, indent=1))
@@ -60,10 +61,32 @@ def _organisms() -> list[dict[str, str]]:
     return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in organisms().values()]
 
 
+def _dictionaries() -> list[dict[str, str]]:
+    from safetycase.sources.organisms import organisms
+
+    folders = ((each.name, folder) for each in organisms().values() for folder in sorted((each.folder / "dictionaries").iterdir()))
+    return [{"name": f"organism:{name}/{folder.name}", "summary": _of_recipe(folder / "recipe.json")} for name, folder in folders]
+
+
+def _of_recipe(recipe: Path) -> str:
+    read = json.loads(recipe.read_text(encoding="utf-8"))
+    sites = ", ".join(dict.fromkeys(f"{each['reads']} -> {each['writes']}" for each in read["measured"]))
+    return f"{read['parameters']['training']['n_features']} features; {sites}"
+
+
+def _corpora() -> list[dict[str, str]]:
+    from safetycase.sources.corpora import bundled_corpora, load_corpus
+
+    loaded = (load_corpus(name, f"bundled:{name}", base=Path()) for name in bundled_corpora())
+    return [{"name": f"bundled:{corpus.id}", "summary": f"{sum(1 for _ in corpus.documents())} documents"} for corpus in loaded]
+
+
 _LISTS: dict[str, Callable[[], list[dict[str, str]]]] = {
     "kinds": _kinds,
     "dossiers": _dossiers,
     "requirements": _requirements,
     "arguments": _arguments,
     "organisms": _organisms,
+    "dictionaries": _dictionaries,
+    "corpora": _corpora,
 }

@@ -11,7 +11,7 @@ from safetycase.dossier.cover import cover
 from safetycase.dossier.doctypes import DossierType, SectionType, Texts
 from safetycase.dossier.exhibits.general import sentence
 from safetycase.dossier.numbering import Numbering
-from safetycase.dossier.page import Dossier, Entry, Exhibit, Profile, Quoted, Section, StepSection, Summary
+from safetycase.dossier.page import Dossier, Entry, Exhibit, KeyNumber, Profile, Quoted, Section, StepSection, Summary
 from safetycase.dossier.verdicts import tally, verdict_groups
 from safetycase.dossier.warnings import document_warnings
 from safetycase.evidence.record import Findings, Outcome
@@ -178,11 +178,17 @@ def _summary(case: JudgedCase, steps: Sequence[StepSection], said: Texts, anchor
     return Summary(
         sentences=tuple(_sentences(steps)),
         tally=tally(case.judgements),
-        key_numbers=next((step.exhibit.key_numbers for step in steps if step.exhibit.key_numbers), ()),
+        key_numbers=_key_numbers(steps),
         verdicts=verdict_groups(case, anchors),
         verdict_note=_verdict_note(case),
         not_shown=tuple(dict.fromkeys([each for step in steps for each in step.exhibit.not_shown] + list(said.not_shown))),
     )
+
+
+def _key_numbers(steps: Sequence[StepSection]) -> tuple[KeyNumber, ...]:
+    """Those of the first step that has any to show; where none has, of the first that says what is absent."""
+    shown = [step.exhibit.key_numbers for step in steps if step.exhibit.key_numbers]
+    return next((numbers for numbers in shown if any(not each.absent for each in numbers)), next(iter(shown), ()))
 
 
 def _sentences(steps: Sequence[StepSection]) -> Iterator[tuple[str, str]]:
