@@ -96,8 +96,9 @@ RunEvent = StepStarted | StepProgress | StepFinished | StepAnswered | StepFailed
 def run(plan: Plan, store: Store, *, allow_remote_code: bool = False) -> Iterator[RunEvent]:
     """Answer every step of the plan, each after those it needs; steps that an import answers are left to `import`.
 
-    A step that fails for a reason of its own (files that cannot be read, an architecture that is not understood) is logged and reported;
-    steps that need it fail for that reason. Errors of the case directory end the run.
+    A step that fails for a reason of its own (files that cannot be read, an architecture that is not understood, params that do not
+    fit what they are about, as only its analysis can tell) is logged and reported; steps that need it fail for that reason. Errors of the
+    case directory, and weights other than the plan attests, end the run.
     """
     session = _Session(plan, store, allow_remote_code)
     session.note_plan()
@@ -217,7 +218,7 @@ class _Session:
                     yield StepProgress(step, event)
                 else:
                     recorder.take(event)
-        except (ModelError, SourceError) as problem:
+        except (ModelError, SourceError, PlanError) as problem:
             self.store.log(asked.key, "failed", reason=str(problem))
             yield StepFailed(step, str(problem))
             return
