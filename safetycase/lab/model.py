@@ -104,15 +104,21 @@ def load_model(
 @torch.no_grad()
 def last_logits(model: LoadedModel, encoded: Encoded) -> Float[Tensor, "batch vocab"]:
     """Logits of the token that follows each prompt, in float32; the vocabulary head runs on the last position alone."""
+    options = last_position_options(model, encoded)
+    output = model.module(input_ids=encoded.input_ids, attention_mask=encoded.attention_mask, use_cache=False, **options)
+    logits: Tensor = output.logits[:, -1].float()
+    return logits
+
+
+def last_position_options(model: LoadedModel, encoded: Encoded) -> dict[str, Any]:
+    """What a forward pass is told, where the architecture takes it: which positions padding leaves, and that one row of logits is enough."""
     options: dict[str, Any] = {}
     accepted = inspect.signature(model.module.forward).parameters
     if "logits_to_keep" in accepted:
         options["logits_to_keep"] = 1
     if "position_ids" in accepted:
         options["position_ids"] = encoded.position_ids
-    output = model.module(input_ids=encoded.input_ids, attention_mask=encoded.attention_mask, use_cache=False, **options)
-    logits: Tensor = output.logits[:, -1].float()
-    return logits
+    return options
 
 
 def _folder(source: str, base: Path, revision: str | None, allow_remote_code: bool) -> Path:

@@ -18,7 +18,7 @@ from safetycase.lab.dictionaries.dictionary import Dictionary
 from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage, counted_positions
 from safetycase.lab.features.telling_positions import shared_positions
 from safetycase.lab.forward import Forward, Tokens, left_padded
-from safetycase.lab.model import LoadedModel
+from safetycase.lab.model import LoadedModel, last_position_options
 from safetycase.lab.observing import Progress
 from safetycase.lab.prompt_samples import SPLITS
 from safetycase.lab.scores import refusal_log_odds
@@ -195,9 +195,8 @@ def _gradient(
             logits = model.module(
                 input_ids=encoded.input_ids.clone(),
                 attention_mask=encoded.attention_mask.clone(),
-                position_ids=encoded.position_ids,
                 use_cache=False,
-                logits_to_keep=1,
+                **last_position_options(model, encoded),
             ).logits[:, -1]
             read = at[dictionary.reads]
         score = refusal_log_odds(logits.float(), torch.tensor(target)).sum()

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,22 @@ def test_attribution_is_the_slope_of_the_log_odds(reads: str, writes: str, norma
         slopes = [(log_odds(t, feature, 0.02) - log_odds(t, feature, -0.02)) / 0.04 for t in prompts]
         assert found[feature].item() == pytest.approx(np.mean(slopes), abs=2e-3, rel=2e-2)
     assert found.abs().max() > 0.01
+
+
+def test_attribution_asks_a_model_only_for_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An architecture without positions and without a choice of logits gives the same number for a prompt without padding."""
+    of = some_study()
+    prompt = of.contrasts["toy"].tokens_of(of.contrasts["toy"].discovery()[0])[:1]
+    expected = attribution(of, of.contrasts["toy"].target, prompt)
+    module: Any = of.model.module
+    whole = module.forward
+
+    def forward(input_ids: Tensor, attention_mask: Tensor, use_cache: bool) -> Any:
+        return whole(input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache)
+
+    monkeypatch.setattr(module, "forward", forward)
+
+    assert torch.allclose(attribution(of, of.contrasts["toy"].target, prompt), expected, atol=1e-6)
 
 
 def test_relevance_is_what_its_columns_say() -> None:
