@@ -32,7 +32,7 @@ def export(format: str, plan: Path, step: str | None, folder: Path | None, restr
     from safetycase.dossier.exports.tidy import csv_files, parquet_files
     from safetycase.evidence.derivation import derive
     from safetycase.evidence.kinds.feature_documentation.findings import Found
-    from safetycase.evidence.samples import window_texts
+    from safetycase.evidence.samples import label_texts, window_texts, with_labels
     from safetycase.evidence.store import Store
     from safetycase.plan.questions import recall
     from safetycase.plan.reading import find_answers, open_case
@@ -47,8 +47,9 @@ def export(format: str, plan: Path, step: str | None, folder: Path | None, restr
     windows = dict(window_texts(found, tables, "windows"))
     if restricted:
         windows |= window_texts(found, tables, "windows_restricted")
-    elif tables.has("windows_restricted"):
-        say("texts of the corpus are left out: the plan does not declare it public (--restricted writes them)")
+        found = with_labels(found, label_texts(found, tables))
+    elif tables.has("windows_restricted") or tables.has("labels_restricted"):
+        say("texts of the corpus, and labels made of them, are left out: the plan does not declare it public (--restricted writes them)")
     if format == "neuronpedia":
         assert isinstance(found, Found), type(found)
         files = neuronpedia(found, windows)

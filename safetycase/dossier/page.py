@@ -33,6 +33,8 @@ class Quoted:
     """Number of a window of a corpus that the plan declares public, to the texts of its tokens."""
     windows_restricted: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """The same of a corpus that the plan does not declare public."""
+    labels: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """Feature and author to the words of a label that is made of text which the plan does not declare public."""
 
     def public(self) -> "Quoted":
         """What may be quoted to anyone."""

@@ -42,6 +42,7 @@ def _said(case: JudgedCase, findings: Mapping[str, Findings], quoted: Mapping[st
     for texts in quoted.values():
         for text in texts.samples:
             yield from (text.prompt, text.answer, text.label)
+        yield from texts.labels.values()
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Texts that findings name: of random samples by item, for restricted renderings alone, and of windows of a corpus by number."""
+"""Texts that findings name: of random samples and of withheld labels, for restricted renderings alone, and of windows of a corpus."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,3 +28,26 @@ def window_texts(found: Findings, tables: Tables, table: str) -> Mapping[int, tu
     if not wanted or not tables.has(table):
         return {}
     return {row["window"]: tuple(row["tokens"]) for row in tables.table(table).where(window=wanted).rows()}
+
+
+def label_texts(found: Findings, tables: Tables) -> Mapping[tuple[int, str], str]:
+    """(feature, author) to the words of every label whose words the findings withhold, as far as this copy of the case holds them."""
+    cards = getattr(found, "cards", ())
+    wanted = {(card.feature, label.author) for card in cards for label in card.labels if not label.text}
+    if not wanted or not tables.has("labels_restricted"):
+        return {}
+    rows = tables.table("labels_restricted").rows()
+    return {(row["feature"], row["author"]): row["text"] for row in rows if (row["feature"], row["author"]) in wanted}
+
+
+def with_labels(found: Findings, texts: Mapping[tuple[int, str], str]) -> Findings:
+    """The findings with these words in place of withheld ones."""
+    if not texts:
+        return found
+    cards = []
+    for card in getattr(found, "cards", ()):
+        told = [
+            label if label.text else label.model_copy(update={"text": texts.get((card.feature, label.author), "")}) for label in card.labels
+        ]
+        cards.append(card.model_copy(update={"labels": tuple(told)}))
+    return found.model_copy(update={"cards": tuple(cards)})

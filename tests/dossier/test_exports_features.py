@@ -104,3 +104,28 @@ def test_examples_without_texts_are_left_out(found: Found) -> None:
     files = neuronpedia(found, {})
 
     assert all(json.loads(files[f"{card.feature}.json"])["examples_quantiles"] == [] for card in found.cards)
+
+
+def test_a_label_whose_words_are_withheld_is_no_explanation(found: Found) -> None:
+    """Neuronpedia's file leaves it out; the table keeps the row with its score and without the words."""
+    first, *others = found.cards
+    held = tuple(label.model_copy(update={"text": ""}) for label in first.labels)
+    changed = found.model_copy(update={"cards": (first.model_copy(update={"labels": held}), *others)})
+
+    assert json.loads(neuronpedia(changed, {})[f"{first.feature}.json"])["explanations"] == []
+    rows = pq.read_table(io.BytesIO(parquet_files(changed, {})["labels.parquet"])).to_pylist()
+    assert {row["label"] for row in rows if row["feature"] == first.feature} == {None}
+
+
+def test_a_density_that_is_not_known_is_not_written(found: Found) -> None:
+    """An import whose tokens nobody counted leaves no zero behind; the tables are written all the same."""
+    cards = tuple(
+        card.model_copy(update={"density": None, "status": "unknown", "decoder_norm": None, "encoder_bias": None, "maximum": 0.0})
+        for card in found.cards
+    )
+    changed = found.model_copy(update={"cards": cards})
+
+    feature = json.loads(neuronpedia(changed, {})[f"{cards[0].feature}.json"])
+    assert not {"activation_frequency", "act_max"} & set(feature)
+    assert b"unknown" in csv_files(changed, {})["features.csv"]
+    assert {row["density"] for row in pq.read_table(io.BytesIO(parquet_files(changed, {})["features.parquet"])).to_pylist()} == {None}

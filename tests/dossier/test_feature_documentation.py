@@ -6,6 +6,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,11 +29,14 @@ from safetycase.dossier.page import Dossier, Quoted
 from safetycase.dossier.render import render_html, render_pdf
 from safetycase.dossier.said import said
 from safetycase.errors import RenderError
+from safetycase.evidence.imports import read_import
+from safetycase.evidence.kinds.feature_documentation.derive import derive
 from safetycase.evidence.kinds.feature_documentation.findings import Card, Found
 from safetycase.evidence.kinds.feature_documentation.names import estimate_names
 from safetycase.evidence.kinds.feature_documentation.params import Ask, Read
-from safetycase.evidence.record import Findings, Outcome
-from safetycase.evidence.samples import sample_texts, window_texts
+from safetycase.evidence.record import Findings, Imported, Outcome
+from safetycase.evidence.samples import label_texts, sample_texts, window_texts, with_labels
+from safetycase.evidence.tables import Tables
 from safetycase.resources import bundled
 from tests.benchmarks.rendering import coloured_spans
 from tests.dossier import cases, featured
@@ -108,6 +112,73 @@ def test_corpus_text_is_shown_only_where_it_may_be(profile: Any, sensitivity: st
     assert ("the plan does not declare this corpus public" in html) != shown
     assert re.search(r"fires on \d+ of 40 tokens", html) or shown
     assert ("licence: Apache-2.0" in html) == shown
+
+
+@pytest.mark.parametrize("profile", ["public", "restricted"])
+def test_words_of_a_label_made_of_restricted_text_are_shown_only_where_they_may_be(profile: Any) -> None:
+    """In public pages and attachments the label is said to be withheld, and its score stands; an imported label keeps its words."""
+    result = without_words(featured.found(features=2, sensitivity="restricted"))
+    story = featured.story(result)
+    words = {(card.feature, label.author): SECRET for card in result.cards for label in card.labels}
+    story = replace(story, quoted={featured.STEP: replace(story.quoted[featured.STEP], labels=words)})
+    dossier = story.dossier(profile)
+    attached = _attachments(dossier, cast(Judged, SimpleNamespace(case=story.case, findings=story.findings)), None)
+    html = page(story, dossier)
+
+    assert ("zyzzyva" in html) == (profile == "restricted")
+    assert ("label withheld: it is made of text that the plan does not declare public" in html) == (profile == "public")
+    assert "fires on line ends" in html
+    assert dossier.steps[0].exhibit.cards[0].tables["labels"].rows[0][2].text == "72\N{NARROW NO-BREAK SPACE}% [62, 82]"
+    assert not any(b"zyzzyva" in each.data for each in attached)
+
+
+def test_words_of_labels_come_from_the_restricted_table() -> None:
+    """Only those that the findings withhold are read, and they stand where they belong."""
+    result = without_words(featured.found(features=2, sensitivity="restricted"))
+    rows = [
+        {"feature": card.feature, "author": label.author, "text": f"{card.feature} {label.author}", "made_by": "", "rule": None}
+        for card in result.cards
+        for label in card.labels
+    ]
+    texts = label_texts(result, Tables("ab" * 32, 0, {"labels_restricted": synthetic.stored("labels_restricted", rows)}))
+
+    assert {author for _, author in texts} == {"rule"}
+    told = cast(Found, with_labels(result, texts))
+    assert [card.labels[0].text for card in told.cards] == [f"{card.feature} rule" for card in result.cards]
+    assert with_labels(result, {}) == result
+
+
+def without_words(result: Found) -> Found:
+    """The findings as they are where rules are made of restricted text and other labels were imported."""
+    cards = []
+    for card in result.cards:
+        rule, *others = card.labels
+        imported = [each.model_copy(update={"author": "imported", "text": "fires on line ends"}) for each in others]
+        cards.append(card.model_copy(update={"labels": (rule.model_copy(update={"text": ""}), *imported)}))
+    return result.model_copy(update={"cards": tuple(cards)})
+
+
+def test_what_an_import_does_not_know_is_not_printed(tmp_path: Path) -> None:
+    """No norm, bias, width, rank, density or logit that no file states stands on a page as a number."""
+    feature = {"index": 9, "top_logits": ["yes"], "activation_frequency": 0.25, "explanations": [{"description": "line ends"}]}
+    (tmp_path / "9.json").write_text(json.dumps(feature), encoding="utf-8")
+    html = page(featured.story(from_neuronpedia(tmp_path)))
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+    assert "How often it fires is not known." in text
+    assert "Weights not known" in text
+    for wrong in ("norm 0", "bias 0", "0 numbers in", "0 tokens", "0 documents", "were ranked", "dead:", "no skip path", "25"):
+        assert wrong not in text.split("Documented features", 1)[1].split("All estimates", 1)[0], wrong
+    (card,) = featured.story(from_neuronpedia(tmp_path)).dossier().steps[0].exhibit.cards
+    assert [cell.text for cell in card.tables["directions"].rows[0][:2]] == ["yes", "–"]
+
+
+def from_neuronpedia(folder: Path) -> Found:
+    """Findings of an import, as the store would hold its tables."""
+    made = read_import("neuronpedia", folder)
+    rows = {name: synthetic.stored(name, each) for name, each in made.tables.items()}
+    imported = Imported(format="neuronpedia", source="run", files=dict(made.files))
+    return derive(Tables(question="ab" * 32, seed=0, rows=rows, absent=made.absent, imported=imported), Read())
 
 
 def test_a_corpus_that_findings_call_restricted_is_never_read_from_the_public_table() -> None:

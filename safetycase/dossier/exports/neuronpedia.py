@@ -14,7 +14,7 @@ def neuronpedia(found: Found, windows: Mapping[int, Sequence[str]]) -> dict[str,
 
     `windows` are the tokens of windows by number; examples whose tokens are not given are left out, as no reader could show them.
     Beside the fields that both tools ask for (`index`, `examples_quantiles`) stand density, logits, labels as explanations with
-    their author, and no score of ours: none means there what it means here.
+    their author where their words are not withheld, and no score of ours: none means there what it means here.
     """
     files = {f"{card.feature}.json": _bytes(_feature(card, windows)) for card in found.cards}
     index = {
@@ -39,11 +39,12 @@ def _feature(card: Card, windows: Mapping[int, Sequence[str]]) -> dict[str, Any]
         "neg_str": [effect.text for effect in card.bottom_logits],
         "neg_values": [effect.value for effect in card.bottom_logits],
         "act_min": 0.0,
-        "act_max": card.maximum,
-        "activation_frequency": card.density,
+        **({"act_max": card.maximum} if card.maximum or card.status == "dead" else {}),
+        **({"activation_frequency": card.density} if card.density is not None and card.status != "unknown" else {}),
         "explanations": [
             {"description": label.text, "explanationModelName": label.made_by, "typeName": f"safetycase-{label.author}"}
             for label in card.labels
+            if label.text
         ],
     }
 

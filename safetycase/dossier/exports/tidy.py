@@ -73,7 +73,13 @@ def _features(card: Card) -> Iterator[dict[str, Any]]:
 
 def _labels(card: Card) -> Iterator[dict[str, Any]]:
     for label in card.labels:
-        yield {"feature": card.feature, "author": label.author, "label": label.text, "made_by": label.made_by, "scored": label.scored}
+        yield {
+            "feature": card.feature,
+            "author": label.author,
+            "label": label.text or None,
+            "made_by": label.made_by,
+            "scored": label.scored,
+        }
 
 
 def _logits(card: Card) -> Iterator[dict[str, Any]]:

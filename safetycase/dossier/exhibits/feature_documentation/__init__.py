@@ -12,13 +12,14 @@ from safetycase.dossier.exhibits.feature_documentation.words import key, unit, w
 from safetycase.dossier.page import Exhibit, Figure, Quoted, Table
 from safetycase.evidence.kinds.feature_documentation.findings import Found
 from safetycase.evidence.record import Findings
+from safetycase.evidence.samples import with_labels
 
 __all__ = ["exhibit", "unit", "words"]
 
 
 def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
     """All that the pages show of these findings."""
-    found = cast(Found, found)
+    found = cast(Found, with_labels(found, quoted.labels))
     drawn, listed, windows = figures(found), tables(found), excerpts.windows_of(found, quoted)
     data = {
         f"contexts-{key(found)}.csv": ("Every window of every card, with its tokens and activations", excerpts.table_of(found, windows))

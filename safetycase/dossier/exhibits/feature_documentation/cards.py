@@ -14,6 +14,7 @@ from safetycase.dossier.exhibits.feature_documentation.words import (
     anchor,
     contrast_of,
     judge_of,
+    label_text,
     of_card,
     p_words,
     shown_of,
@@ -26,7 +27,7 @@ from safetycase.evidence.kinds.feature_documentation.findings import Card, Contr
 
 _TOKENS = 8
 """Rows of raised and lowered tokens, neighbours and features that fire together."""
-_STATUS = {"live": "live", "dense": "dense", "dead": "dead: never fires on the corpus"}
+_STATUS = {"live": "live", "dense": "dense", "dead": "dead: never fires on the corpus", "unknown": "how often it fires is not known"}
 
 
 def cards(found: Found, windows: Windows) -> tuple[Shown, ...]:
@@ -44,7 +45,7 @@ def _card(found: Found, card: Card, windows: Windows) -> Shown:
         flags=flags,
         lead=card_lead(found, card),
         facts=tuple(_facts(found, card)),
-        tables={**_labels(found, card), **_contrasts(found, card), **_causes(found, card), **_directions(card)},
+        tables={**_labels(found, card), **_contrasts(found, card), **_causes(found, card), **_directions(found, card)},
         figures=dose_figures(found, card),
         excerpts=shown,
         about=excerpts.said(found, card, windows, len(shown)) if shown else "No window of the corpus was kept for this feature.",
@@ -54,9 +55,9 @@ def _card(found: Found, card: Card, windows: Windows) -> Shown:
 
 def _facts(found: Found, card: Card) -> Iterator[Fact]:
     yield Fact("Why it has a card", why_here(card, found))
-    threshold = f", threshold {numbers.plain(card.threshold, 3)}" if card.threshold is not None else ""
-    norms = f"direction of norm {numbers.plain(card.decoder_norm, 3)}, encoder bias {numbers.plain(card.encoder_bias, 3)}{threshold}"
-    yield Fact("Weights", norms)
+    weights = (("direction of norm", card.decoder_norm), ("encoder bias", card.encoder_bias), ("threshold", card.threshold))
+    known = [f"{what} {numbers.plain(value, 3)}" for what, value in weights if value is not None]
+    yield Fact("Weights", ", ".join(known) or "not known")
 
 
 def _labels(found: Found, card: Card) -> dict[str, Table]:
@@ -77,7 +78,7 @@ def _labels(found: Found, card: Card) -> dict[str, Table]:
 def _label(found: Found, card: Card, label: Label) -> tuple[Cell, ...]:
     made = Cell(AUTHORS.get(label.author, label.author), note=label.made_by)
     if not label.scored:
-        return (Cell(label.text), made, Cell("unscored hypothesis", "mute"), Cell("–"), Cell("–"), Cell("–"))
+        return (label_text(label), made, Cell("unscored hypothesis", "mute"), Cell("–"), Cell("–"), Cell("–"))
     stems = (
         f"label_precision.corpus.natural@{label.author}",
         f"label_recall.corpus.natural@{label.author}",
@@ -86,7 +87,7 @@ def _label(found: Found, card: Card, label: Label) -> tuple[Cell, ...]:
     )
     misses = f"misses {len(label.misses)} windows in which it fires" if label.misses else ""
     notes = ("", misses, "", "")
-    return (Cell(label.text), made, *(_score(found, card, stem, note) for stem, note in zip(stems, notes, strict=True)))
+    return (label_text(label), made, *(_score(found, card, stem, note) for stem, note in zip(stems, notes, strict=True)))
 
 
 def _score(found: Found, card: Card, stem: str, note: str) -> Cell:
@@ -207,7 +208,7 @@ def _clamps(found: Found, card: Card, gate: Gate) -> Iterator[tuple[Cell, ...]]:
             )
 
 
-def _directions(card: Card) -> dict[str, Table]:
+def _directions(found: Found, card: Card) -> dict[str, Table]:
     columns = (
         Cell("Raises"), Cell("Logit", "number"), Cell("Lowers"), Cell("Logit", "number"),
         Cell("Nearest direction"), Cell("Cosine", "number"), Cell("Fires with"), Cell("PMI", "number"),
@@ -218,7 +219,9 @@ def _directions(card: Card) -> dict[str, Table]:
             *(
                 cell
                 for each in (top, bottom)
-                for cell in _pair(tokens.alone(each.text) if each else None, each.value if each else 0.0, "token")
+                for cell in _pair(
+                    tokens.alone(each.text) if each else None, each.value if each else 0.0, "token", known=found.imported is None
+                )
             ),
             *(
                 cell
@@ -242,7 +245,9 @@ def _directions(card: Card) -> dict[str, Table]:
     }
 
 
-def _pair(text: str | None, value: float, style: str) -> tuple[Cell, Cell]:
+def _pair(text: str | None, value: float, style: str, *, known: bool = True) -> tuple[Cell, Cell]:
+    """A name beside its number; imports give tokens without one, which is stored as 0."""
     if text is None:
         return Cell(""), Cell("")
-    return Cell(text, "token" if style == "token" else "number"), Cell(numbers.plain(value, 2), "number")
+    shown = numbers.plain(value, 2) if known or value else "–"
+    return Cell(text, "token" if style == "token" else "number"), Cell(shown, "number")

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits import general
+from safetycase.dossier.exhibits.feature_documentation.sentences import how_often
 from safetycase.dossier.exhibits.feature_documentation.words import (
     AUTHORS,
     METHODS,
     anchor,
     judge_of,
+    label_text,
     of_card,
     p_words,
     shown,
@@ -243,8 +245,9 @@ def _features(found: Found) -> Table | None:
         Cell("Causal gate"),
     )
     tested = sum(len(each.tested) for each in found.contrasts)
+    ranked = f"{numbers.count(found.looked_at)} features were ranked, " if found.looked_at else ""
     caption = (
-        f"{numbers.count(found.looked_at)} features were ranked, {numbers.count(len(found.cards))} are documented, on {tested} of them "
+        f"{ranked}{numbers.count(len(found.cards))} are documented, on {tested} of them "
         "interventions were tested. Precision: of held-out windows that the label names, how many make the feature fire, at natural "
         "density. AUROC of its largest activation on confirmation prompts, present against absent. Ablated and steered: change of "
         "log-odds; p against null features of the same site, adjusted by Holm's method over the tested features and both edits."
@@ -255,8 +258,7 @@ def _features(found: Found) -> Table | None:
 
 def _feature(found: Found, card: Card) -> tuple[Cell, ...]:
     label = next(iter(card.labels), None)
-    density = shown_of(found, card, "firing_rate.corpus.tokens")
-    often = density if density != "–" else numbers.percent(card.density)
+    often = how_often(found, card)
     gates = {gate.contrast: gate for gate in card.gates}
     several = len(found.contrasts) > 1
     aurocs, ablated, steered = [], [], []
@@ -269,9 +271,9 @@ def _feature(found: Found, card: Card) -> tuple[Cell, ...]:
             steered.append(f"{name}{_effect(found, card, f'log_odds_change.{contrast.name}-absent.steered', gate.p_steering)}")
     return (
         Cell(numbers.count(card.feature), "number", note=why_here(card, found), href=f"#{anchor(found, card.feature)}"),
-        Cell(label.text) if label else Cell("none", "mute"),
+        label_text(label) if label else Cell("none", "mute"),
         Cell(f"{label_score(found, card, label.author)}\n{AUTHORS.get(label.author, label.author)}" if label else "–", "number"),
-        Cell(often if card.status == "live" else f"{often}\n{card.status}", "number"),
+        Cell(often if card.status in ("live", "unknown") else f"{often}\n{card.status}", "number"),
         Cell("\n".join(aurocs) or "–", "number"),
         Cell("\n".join(ablated) or "not tested", "number" if ablated else "mute"),
         Cell("\n".join(steered) or "not tested", "number" if steered else "mute"),

@@ -23,6 +23,8 @@ def lead(found: Found) -> str:
     """The first sentence of the summary: what was looked at, and how many features pass the causal gate."""
     if found.outcome is Outcome.FAILED:
         return ended(found, "features of the dictionary")
+    if not _weights_read(found):
+        return f"Features of a sparse dictionary that are documented as another tool describes them: {numbers.count(len(found.cards))}."
     looked = (
         f"Of {numbers.count(found.dictionary.n_features)} features of a sparse {_sort(found)}, {numbers.count(found.looked_at)} were "
         f"ranked and {numbers.count(len(found.cards))} are documented"
@@ -43,7 +45,8 @@ def scope(found: Found) -> str:
     """On what, with which access, what changed from what to what, at what cost."""
     tested = [(contrast, card) for contrast in found.contrasts for card in found.cards if card.feature in contrast.tested]
     strongest = _strongest(found, tested)
-    on = f"On {numbers.count(found.corpus.tokens)} tokens of the corpus {found.corpus.source}"
+    tokens = f"{numbers.count(found.corpus.tokens)} tokens of the" if found.corpus.tokens else "a"
+    on = f"On {tokens} corpus {found.corpus.source}"
     if strongest is None:
         return f"{on}: where features fire and what their directions raise. No intervention on a feature was measured."
     contrast, card, effect = strongest
@@ -76,6 +79,13 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
 def dictionary_facts(found: Found) -> tuple[Fact, ...]:
     """The dictionary as it was read."""
     read = found.dictionary
+    if not _weights_read(found):
+        return (
+            Fact("Format", read.format),
+            Fact("Trained on", _trained(found)),
+            Fact("Reads, writes", read.reads, "mono"),
+            Fact("Weights", "not here: sort, activation and widths are not known"),
+        )
     facts = [
         Fact("Sort and format", f"{_sort(found)}, {read.format}, {read.activation}"),
         Fact("Trained on", _trained(found)),
@@ -90,9 +100,12 @@ def dictionary_facts(found: Found) -> tuple[Fact, ...]:
 def corpus_facts(found: Found) -> tuple[Fact, ...]:
     """The corpus as it was read."""
     read = found.corpus
+    counted = f"{numbers.count(read.tokens)} tokens; " if read.tokens else ""
     sizes = (
         f"{numbers.count(read.tokens)} tokens of {numbers.count(read.documents)} documents in {numbers.count(read.windows)} windows of "
         f"{read.context}; reconstruction on {numbers.count(read.quality_tokens)}, losses on {numbers.count(read.splice_tokens)}"
+        if read.documents
+        else f"elsewhere; {counted}how many documents is not stated"
     )
     who = "public, as the plan declares" if read.sensitivity == "public" else "not declared public: its text stays out of public renderings"
     return (
@@ -122,6 +135,11 @@ def _fact(value: str | int | float | bool) -> str:
             return numbers.count(value)
         case _:
             return str(value)
+
+
+def _weights_read(found: Found) -> bool:
+    """Whether the dictionary itself was read: an import of what another tool shows of it states no width."""
+    return found.dictionary.d_in > 0
 
 
 def _sort(found: Found) -> str:
@@ -191,10 +209,23 @@ def card_lead(found: Found, card: Card) -> str:
     """In one sentence: how often it fires, how strongly, and in how many documents."""
     if card.status == "dead":
         return f"It fires on none of {numbers.count(found.corpus.tokens)} tokens of the corpus."
-    density = shown_of(found, card, "firing_rate.corpus.tokens")
-    often = density if density != "–" else numbers.percent(card.density)
+    largest = f" Its largest activation is {numbers.plain(card.maximum, 2)}." if card.maximum or _weights_read(found) else ""
+    often = how_often(found, card)
+    if card.status == "unknown" or often == NOT_KNOWN:
+        return f"How often it fires is not known.{largest}"
     dense = "; dense, so that it may say little of any one text" if card.status == "dense" else ""
-    return (
-        f"It fires on {often} of tokens, in {numbers.count(card.documents)} of {numbers.count(found.corpus.documents)} documents{dense}. "
-        f"Its largest activation is {numbers.plain(card.maximum, 2)}."
+    documents = (
+        f", in {numbers.count(card.documents)} of {numbers.count(found.corpus.documents)} documents" if found.corpus.documents else ""
     )
+    return f"It fires on {often} of tokens{documents}{dense}.{largest}"
+
+
+NOT_KNOWN = "not known"
+
+
+def how_often(found: Found, card: Card) -> str:
+    """The share of tokens on which a feature fires, with its interval where there is one."""
+    density = shown_of(found, card, "firing_rate.corpus.tokens")
+    if density != "–":
+        return density
+    return NOT_KNOWN if card.density is None or card.status == "unknown" else numbers.percent(card.density)

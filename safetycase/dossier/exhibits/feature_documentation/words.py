@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
-from safetycase.evidence.kinds.feature_documentation.findings import Card, ContrastFacts, Found
+from safetycase.dossier.page import Cell
+from safetycase.evidence.kinds.feature_documentation.findings import Card, ContrastFacts, Found, Label
 from safetycase.evidence.record import Estimate, Unit, digest_of
 
 QUANTITIES = {
@@ -47,6 +48,7 @@ METHODS = {
     "skip": "skip path alone",
     "top-neurons": "MLP neurons, top by effect",
 }
+WITHHELD = "label withheld: it is made of text that the plan does not declare public"
 AUTHORS = {"rule": "rule", "explainer": "explainer model", "imported": "imported"}
 _POPULATIONS = {"corpus": "corpus", "features": "all features"}
 _CONDITIONS = {
@@ -94,6 +96,11 @@ def words(name: str) -> str:
     tail = ", ".join(part for part in said if part)
     head = QUANTITIES.get(quantity, quantity.replace("_", " "))
     return (f"{head}: {tail}" if tail else head) + (f" ({judge})" if judge else "")
+
+
+def label_text(label: Label) -> Cell:
+    """A label, or that its words are withheld."""
+    return Cell(label.text) if label.text else Cell(WITHHELD, "mute")
 
 
 def unit(name: str) -> Unit:
