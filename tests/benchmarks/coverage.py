@@ -126,6 +126,8 @@ def cells() -> Iterator[Cell]:
         yield partial_cell(design, rho)
     for held_out, density, sensitivity, wrong in product((20, 40, 100), (0.005, 0.05, 0.3), (0.5, 0.9), (0.01, 0.1)):
         yield precision_cell(held_out, density, sensitivity, wrong)
+    for documents, density, spread in product((20, 60, 200), (0.005, 0.05, 0.3), (1.0, 4.0)):
+        yield prevalence_cell(documents, density, spread)
 
 
 def rate_cell(design: Design, p: float) -> Cell:
@@ -292,6 +294,19 @@ def precision_cell(held_out: int, density: float, sensitivity: float, wrong: flo
         return stats.precision_at(found, alarms, fires, LEVEL)
 
     return Cell("precision at density", f"n={held_out}+{held_out} density={density} sens={sensitivity} false={wrong}", truth, interval)
+
+
+def prevalence_cell(documents: int, density: float, spread: float) -> Cell:
+    """Documents of 2 to 20 windows that differ in how often a feature fires there: betas of which `spread` says how unlike they are."""
+
+    def interval(rng: np.random.Generator) -> stats.Interval:
+        windows = rng.integers(2, 21, documents)
+        rates = rng.beta(density / (spread * density), (1 - density) / (spread * density), documents)
+        fired = rng.binomial(windows, rates)
+        tokens = fired + rng.poisson(2 * fired)  # a window in which it fires holds one token or several
+        return stats.prevalence(int(fired.sum()), int(windows.sum()), tokens[tokens > 0], documents, LEVEL)
+
+    return Cell("prevalence", f"documents={documents} density={density} spread={spread}", density, interval)
 
 
 def _cluster_rates(rng: np.random.Generator, design: Design, p: float) -> Floats:

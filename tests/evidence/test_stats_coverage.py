@@ -25,7 +25,10 @@ HARD = (
     coverage.ratio_cell(60, 1.0, "skewed"),
     coverage.share_cell(20, 3.0),
     coverage.partial_cell(Design(40, 10, True, 0.3), 0.6),
+    coverage.partial_cell(Design(48, 8, False, 0.6), 0.6),
+    coverage.partial_cell(Design(100, 10, False, 0.6), 0.0),
     coverage.precision_cell(40, 0.05, 0.9, 0.1),
+    coverage.prevalence_cell(60, 0.3, 4.0),
 )
 
 

@@ -52,3 +52,29 @@ def test_balanced_accuracy_is_the_mean_of_two_rates() -> None:
     assert made.value - made.low == pytest.approx((found.value - found.low) / np.sqrt(2))
     assert made.high - made.value == pytest.approx((found.high - found.value) / np.sqrt(2))
     assert made.n == 80
+
+
+def test_prevalence_rests_on_clusters_and_not_on_items() -> None:
+    """Twenty events of twenty documents, ten of ten, or nearly all of one: the share is the same, what is left open is not."""
+    even, half = (stats.prevalence(20, 2000, np.full(n, 20 / n), 400) for n in (20, 10))
+    storm = stats.prevalence(20, 2000, [18.0, 1.0, 1.0], 400)
+
+    widths = [made.high - made.low for made in (even, half, storm)]
+    assert {made.value for made in (even, half, storm)} == {0.01}
+    assert widths[0] < widths[1] < widths[2]
+    assert all(made.low < 0.01 < made.high for made in (even, half, storm))
+
+
+def test_prevalence_of_nothing_is_bounded_by_clusters() -> None:
+    """None in 40 documents of 2,000 windows says no more than none in 40."""
+    made = stats.prevalence(0, 2000, [], 40)
+
+    assert (made.value, made.low) == (0.0, 0.0)
+    assert made.high == pytest.approx(1 - 0.025 ** (1 / 40))
+
+
+@pytest.mark.parametrize(("counts", "clusters"), [([5.0], 40), ([5.0], 1), ([], 1)])
+def test_prevalence_of_one_cluster_is_not_known(counts: list[float], clusters: int) -> None:
+    """Nothing then shows how clusters differ."""
+    with pytest.raises(stats.Undefined, match="of one cluster"):
+        stats.prevalence(int(sum(counts)), 100, counts, clusters)

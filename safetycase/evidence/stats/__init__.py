@@ -2,7 +2,7 @@
 
 from safetycase.evidence.stats.agreement import Agreement, agreement, cohens_kappa, corrected_rate
 from safetycase.evidence.stats.correlations import Adjusted, partial_correlation, rank_correlation
-from safetycase.evidence.stats.detection import balanced_accuracy, precision, precision_at
+from safetycase.evidence.stats.detection import balanced_accuracy, precision, precision_at, prevalence
 from safetycase.evidence.stats.interval import Clusters, Interval, Undefined
 from safetycase.evidence.stats.means import mean, paired_difference
 from safetycase.evidence.stats.nulls import NullTest, holm, null_test, simultaneous_level, smallest_p
@@ -32,6 +32,7 @@ __all__ = [
     "partial_correlation",
     "precision",
     "precision_at",
+    "prevalence",
     "rank_correlation",
     "rate",
     "rate_difference",

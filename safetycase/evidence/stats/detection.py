@@ -1,9 +1,11 @@
 """How well a prediction detects something rare, from its errors on samples of both kinds."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from safetycase.evidence.stats.agreement import beta_draws
-from safetycase.evidence.stats.interval import Interval, Undefined
+from safetycase.evidence.stats.interval import Interval, Undefined, t_quantile, z_quantile
+from safetycase.evidence.stats.rates import clopper_pearson, wilson
 
 
 def precision_at(
@@ -31,6 +33,30 @@ def precision_at(
     )
     n, clusters = sensitivity.n + false_positives.n, sensitivity.clusters + false_positives.clusters
     return Interval(value, min(low, value), max(high, value), level, n, clusters, method)
+
+
+def prevalence(events: int, items: int, by_cluster: ArrayLike, clusters: int, level: float = 0.95) -> Interval:
+    """The share of items in which something happens that comes in bursts: a feature that fires in some documents, often where it does.
+
+    `by_cluster` says how often it happens in each cluster in which it does; a finer unit than items will do. Wilson's interval, with
+    as many events as clusters of equal weight would show ((sum of counts)^2 / sum of squared counts, Kish 1965), and t in the place
+    of z; at 0 and 1 Clopper and Pearson's over clusters. Raises Undefined for fewer than two clusters, or for one that holds all events.
+    """
+    counts = np.asarray(by_cluster, dtype=np.float64)
+    assert 0 <= events <= items, (events, items)
+    assert counts.size <= clusters, (counts.size, clusters)
+    assert bool(events) == bool(counts.sum() > 0), (events, counts.sum())
+    if clusters < 2 or counts.size == 1:
+        raise Undefined(f"all that is known of how often it happens is of one cluster of {clusters}")
+    value = events / items if items else 0.0
+    if value in (0.0, 1.0):
+        low, high = clopper_pearson(clusters * value, clusters, level)
+        return Interval(value, low, high, level, items, clusters, f"Clopper-Pearson over {clusters} clusters")
+    alike = float(counts.sum() ** 2 / (counts**2).sum())
+    n = alike / value * (z_quantile(level) / t_quantile(level, max(alike - 1, 1.0))) ** 2
+    low, high = wilson(value, n, level)
+    method = f"Wilson, {counts.size} of {clusters} clusters with events weigh as {alike:.1f} equal ones"
+    return Interval(value, min(low, value), max(high, value), level, items, clusters, method)
 
 
 def balanced_accuracy(sensitivity: Interval, specificity: Interval) -> Interval:

@@ -8,7 +8,7 @@ import numpy as np
 from safetycase.evidence.kinds.feature_documentation.causes import Causes
 from safetycase.evidence.kinds.feature_documentation.findings import Card, Context, Label, Relation, Relevance, TokenEffect
 from safetycase.evidence.kinds.feature_documentation.gates import Gated
-from safetycase.evidence.kinds.feature_documentation.labels_scored import Scored
+from safetycase.evidence.kinds.feature_documentation.labels_scored import HELD_OUT, Scored
 from safetycase.evidence.kinds.feature_documentation.names import AUTHORS
 from safetycase.evidence.kinds.feature_documentation.observed import Observed
 from safetycase.evidence.kinds.feature_documentation.params import Read
@@ -16,10 +16,6 @@ from safetycase.evidence.tables import Table
 
 BINS = ("top", *(f"decile-{n}" for n in range(10, 0, -1)), "zero")
 """Of the contexts that a card shows, strongest first."""
-
-
-HELD_OUT = "held-out"
-"""The bin of windows in which a feature fires and on which its labels are scored; a card shows those that a label misses."""
 
 
 def cards(
@@ -105,7 +101,7 @@ def _relations(table: Table | None, relation: str) -> tuple[Relation, ...]:
 
 
 def _contexts(table: Table | None, missed: frozenset[int]) -> tuple[Context, ...]:
-    """Of the bins that a card shows, and the held-out windows that a label misses."""
+    """Of the bins that a card shows, and the windows in which the feature fires, held out for scores, that a label misses."""
     rows = [row for row in _rows(table) if row["bin"] in BINS or (row["bin"] == HELD_OUT and row["window"] in missed)]
     rows.sort(key=lambda row: ((*BINS, HELD_OUT).index(row["bin"]), row["rank"]))
     return tuple(Context(window=row["window"], bin=row["bin"], activations=tuple(row["activations"])) for row in rows)

@@ -18,6 +18,7 @@ from safetycase.evidence.stats import Interval, Undefined
 from safetycase.evidence.tables import Table
 
 HELD_OUT, SILENT, NEIGHBOUR = "held-out", "held-out-zero", "held-out-neighbour"
+"""The sets of windows that labels are scored on: the feature fires, it is silent, its nearest neighbour fires."""
 Measure = Literal["precision", "recall", "zero", "neighbour"]
 SHUFFLED = "labels of other features on the same windows"
 _QUANTITIES = ("label_precision", "label_recall", "label_balanced_accuracy")
@@ -54,16 +55,54 @@ def labels_scored(seen: Observed, scored: Mapping[tuple[int, str], Scored], read
     """Put precision at natural density, recall, and balanced accuracy against both kinds of silent windows."""
     why = "no such label was made, or no feature has this place" if seen.tables.has("detection") else seen.tables.why_absent("detection")
     estimates.miss([f"{quantity}.corpus.*" for quantity in _QUANTITIES], why)
-    labels = {(row["feature"], row["author"]) for row in seen.tables.table("labels").rows()}
-    density = seen.tables.table("density")
-    windows = dict(zip(density["feature"].tolist(), density["windows"].tolist(), strict=True))
-    for (feature, author), slots in ((each, seen.slots.get(each[0], ())) for each in sorted(labels)):
+    labels = {(row["feature"], row["author"]) for row in seen.tables.table("labels").rows() if row["feature"] in seen.slots}
+    fires = _fires(seen)
+    for (feature, author), slots in ((each, seen.slots[each[0]]) for each in sorted(labels)):
         found = scored.get((feature, author))
         for slot in slots:
             if found is None:
                 estimates.miss(_names(author, slot), _unscored(seen))
             else:
-                _put(found, windows.get(feature, 0), seen, (author, slot), read, estimates)
+                _put(found, fires[feature], seen, (author, slot), read, estimates)
+
+
+@dataclass(frozen=True)
+class _Fires:
+    """How often a feature fires on the corpus."""
+
+    windows: int
+    of_windows: int
+    by_document: NDArray[np.float64] | None
+    """Tokens on which it fires, by document in which it does; None where that was not stored."""
+    of_documents: int
+
+    @property
+    def share(self) -> float:
+        return self.windows / self.of_windows if self.of_windows else 0.0
+
+    def interval(self, level: float) -> Interval:
+        """Of the share of windows; documents are the units, as windows of one document are alike."""
+        if self.by_document is None or bool(self.windows) != bool(self.by_document.size):
+            raise Undefined("in which documents the feature fires was not stored: how sure its density is cannot be said")
+        return stats.prevalence(self.windows, self.of_windows, self.by_document, self.of_documents, level)
+
+
+def _fires(seen: Observed) -> dict[int, _Fires]:
+    corpus, density = seen.setup["corpus"], seen.tables.table("density")
+    windows = dict(zip(density["feature"].tolist(), density["windows"].tolist(), strict=True))
+    stored = (
+        {key[0]: rows["fired"] for key, rows in seen.tables.table("firing").by("feature").items()} if seen.tables.has("firing") else None
+    )
+    nowhere = np.zeros(0)
+    return {
+        feature: _Fires(
+            windows.get(feature, 0),
+            int(corpus["windows"]),
+            None if stored is None else np.sort(stored.get(feature, nowhere).astype(np.float64)),
+            int(corpus["documents"]),
+        )
+        for feature in seen.slots
+    }
 
 
 def _names(author: str, slot: str) -> Iterator[str]:
@@ -78,9 +117,9 @@ def _unscored(seen: Observed) -> str:
     return "the label was not scored on held-out windows: it is a hypothesis"
 
 
-def _put(found: Scored, fires_in: int, seen: Observed, tail: tuple[str, str], read: Read, estimates: Estimates) -> None:
+def _put(found: Scored, fires: _Fires, seen: Observed, tail: tuple[str, str], read: Read, estimates: Estimates) -> None:
     measures: dict[Measure, Callable[[], Interval]] = {
-        "precision": partial(_precision, found, fires_in, seen, read),
+        "precision": partial(_precision, found, fires, seen, read),
         "recall": partial(_rate, found, HELD_OUT, read.level),
         "zero": partial(_balanced, found, SILENT, read.level),
         "neighbour": partial(_balanced, found, NEIGHBOUR, read.level),
@@ -91,7 +130,7 @@ def _put(found: Scored, fires_in: int, seen: Observed, tail: tuple[str, str], re
         except Undefined as undefined:
             estimates.miss([name], undefined.reason)
             continue
-        nulls = _shuffled(found, measure, made.value, _share(fires_in, seen))
+        nulls = _shuffled(found, measure, made.value, fires.share)
         estimates.keep(name, replace(made, method=f"scored by {found.scorer}; {made.method}"), Unit.FRACTION, nulls)
 
 
@@ -116,18 +155,12 @@ def _balanced(found: Scored, which: str, level: float) -> Interval:
     return stats.balanced_accuracy(_rate(found, HELD_OUT, level), silent)
 
 
-def _precision(found: Scored, fires_in: int, seen: Observed, read: Read) -> Interval:
-    windows = int(seen.setup["corpus"]["windows"])
-    fires = np.arange(windows) < fires_in
-    return stats.precision_at(
-        _rate(found, HELD_OUT, read.level), _rate(found, SILENT, read.level), stats.rate(fires, None, read.level),
-        read.level, seen.tables.seed, read.resamples,
-    )  # fmt: skip
-
-
-def _share(fires_in: int, seen: Observed) -> float:
-    windows = int(seen.setup["corpus"]["windows"])
-    return fires_in / windows if windows else 0.0
+def _precision(found: Scored, fires: _Fires, seen: Observed, read: Read) -> Interval:
+    density = fires.interval(read.level)
+    made = stats.precision_at(
+        _rate(found, HELD_OUT, read.level), _rate(found, SILENT, read.level), density, read.level, seen.tables.seed, read.resamples
+    )
+    return replace(made, method=f"{made.method}; density over documents: {density.method}")
 
 
 def _shuffled(found: Scored, measure: Measure, observed: float, density: float) -> tuple[Null, ...]:

@@ -34,6 +34,21 @@ def test_a_label_that_says_yes_to_everything_has_the_precision_of_the_density() 
     assert what.estimates["label_precision.corpus.natural" + TAIL].value == pytest.approx(windows / what.corpus.windows)
 
 
+def test_windows_of_one_document_do_not_count_as_many() -> None:
+    """Firing that is gathered in few documents leaves the density, and with it the precision, open; without documents there is none."""
+    truth = {**SMALL, "documents": 40, "held_out": 400}
+    before = tables(**truth)
+    stormy = next(row["document"] for row in before.table("firing").rows() if row["feature"] == 0)
+    rows = [{**row, "fired": 1000 if row["document"] == stormy else row["fired"]} for row in before.table("firing").rows()]
+    gathered = derive(replace(before, rows={**before.rows, "firing": stored("firing", rows)}), READ)
+    name = "label_precision.corpus.natural" + TAIL
+    spread, few = (what.estimates[name] for what in (derive(before, READ), gathered))
+
+    assert few.value == spread.value
+    assert few.high - few.low > 1.5 * (spread.high - spread.low)
+    assert "in which documents" in found(**SMALL, without=frozenset({"firing"})).absent[name]
+
+
 def test_a_label_that_never_says_yes_has_no_precision() -> None:
     """Absent with its reason, not zero and not one."""
     what = found(**SMALL, sensitivity=0.0, false_positives=0.0)
