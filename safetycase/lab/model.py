@@ -111,7 +111,7 @@ def last_logits(model: LoadedModel, encoded: Encoded) -> Float[Tensor, "batch vo
 
 
 def last_position_options(model: LoadedModel, encoded: Encoded) -> dict[str, Any]:
-    """What a forward pass is told, where the architecture takes it: which positions padding leaves, and that one row of logits is enough."""
+    """What a pass is told, where its architecture takes it: which positions padding leaves, and that one row of logits is enough."""
     options: dict[str, Any] = {}
     accepted = inspect.signature(model.module.forward).parameters
     if "logits_to_keep" in accepted:

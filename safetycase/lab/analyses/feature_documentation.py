@@ -22,6 +22,7 @@ from safetycase.lab.features.contrast_targets import asked_contrasts
 from safetycase.lab.features.contrastive_pairs import pairs
 from safetycase.lab.features.dictionary_quality import Quality, quality
 from safetycase.lab.features.direction_capture import capture
+from safetycase.lab.features.fit import check_fit
 from safetycase.lab.features.labels import labels
 from safetycase.lab.features.logits import logits
 from safetycase.lab.features.neighbours import neighbours
@@ -33,7 +34,6 @@ from safetycase.lab.model import LoadedModel
 from safetycase.lab.model_judge import Classifier
 from safetycase.lab.observing import Absent, Event, Inputs, Note, Rows, Tensors
 from safetycase.lab.shards import Shards
-from safetycase.lab.site_access import site_width
 
 
 def observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: Ask, seed: int) -> Iterator[Event]:
@@ -111,7 +111,8 @@ def _study(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: 
     if not isinstance(dictionary, Dictionary):
         layers = ", ".join(map(str, dictionary.layers))
         raise PlanError(f"dictionaries.{ask.dictionary}: found dictionaries of layers {layers}, expected one: name it with `layer:`")
-    _check_fit(subject, dictionary, ask)
+    check_fit(subject, dictionary, f"dictionaries.{ask.dictionary}")
+    _check_features(dictionary, ask)
     return FeatureStudy(
         model=subject,
         dictionary=dictionary.to(subject.device, torch.float32),
@@ -126,20 +127,8 @@ def _study(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: 
     )
 
 
-def _check_fit(model: LoadedModel, dictionary: Dictionary, ask: Ask) -> None:
-    """The sites exist on the model and are as wide as the dictionary says; it writes to one; the named features exist."""
-    if len(dictionary.writes) > 1:
-        raise ModelError(
-            f"dictionaries.{ask.dictionary}: it is one layer of a cross-layer transcoder, which writes to {len(dictionary.writes)} layers; "
-            "expected an autoencoder or a transcoder that writes to one"
-        )
-    wanted = [(dictionary.reads, dictionary.d_in), *((site, dictionary.d_out) for site in dictionary.writes)]
-    for site, width in wanted:
-        found = site_width(model, site)
-        if found != width:
-            raise ModelError(
-                f"dictionaries.{ask.dictionary}: it is {width} wide at {site}, where {model.source} is {found} wide: another model's"
-            )
+def _check_features(dictionary: Dictionary, ask: Ask) -> None:
+    """The named features exist."""
     beyond = [feature for feature in ask.features if feature >= dictionary.n_features]
     if beyond:
         raise PlanError(
@@ -167,7 +156,7 @@ def _contrast(
     study: FeatureStudy, contrast: AskedContrast, found: Relevance, collected: Collected, measured: Quality, why: dict[str, str]
 ) -> Stage[str]:
     """What is asked of a contrast after the features are known; the note on its null features."""
-    note = contrast.stopped
+    note = ""
     if contrast.stopped:
         why.update(dict.fromkeys(("causes", "completions", "answers", "capture"), contrast.stopped))
     else:

@@ -37,13 +37,11 @@ def causes(
 
     Tested are the first `causal_features` of the ranking. They and their null features are ablated on present prompts and
     steered at every dose on absent ones, on some prompts of the split validation and those of test; tested ones are
-    also clamped on absent test prompts. Without target tokens nothing is edited: the unedited model answers alone.
+    also clamped on absent test prompts. The contrast has target tokens; without a feature to test nothing is edited, and the unedited
+    model answers alone.
     """
     tested = ranking[: min(study.ask.causal_features, study.ask.per_contrast)]
     treatments = Treatments(study.ask.doses, study.ask.clamps, maximum, residual_norm)
-    if not contrast.target:
-        yield from answers(study, contrast, {})
-        return f"nothing was edited: {contrast.stopped}"
     if not tested:
         yield from answers(study, contrast, {})
         return "nothing was edited: no feature was to be tested" if ranking else "nothing was edited: no feature fires on discovery prompts"

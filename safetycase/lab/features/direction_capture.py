@@ -13,7 +13,7 @@ from safetycase.evidence.tables import Row
 from safetycase.lab.dictionaries.dictionary import Dictionary
 from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.features.edited_passes import EditedPasses, edited_passes
-from safetycase.lab.features.edits import counted_positions
+from safetycase.lab.features.edits import edited_positions
 from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage
 from safetycase.lab.forward import forward_for
 from safetycase.lab.model import LoadedModel
@@ -28,11 +28,9 @@ PARTS = {"whole": (1.0, 0.0), "reconstruction": (0.0, 1.0), "error": (1.0, -1.0)
 def capture(study: FeatureStudy, contrast: AskedContrast, directions: Mapping[str, Float[Tensor, "d_out"]]) -> Stage[None]:
     """Yields the table `capture`: log-odds of present confirmation prompts without each direction, part by part.
 
-    A direction of another width than the output site lies in another space and is passed over with a note. Nothing is
-    yielded where the contrast has no target tokens.
+    A direction of another width than the output site lies in another space and is passed over with a note. The contrast has
+    target tokens.
     """
-    if not contrast.target:
-        return
     width = study.dictionary.d_out
     for number, (name, direction) in enumerate(directions.items()):
         yield Progress(f"capture for {contrast.name}", number, len(directions))
@@ -65,7 +63,7 @@ def without_direction(
         return (x.to(torch.promote_types(x.dtype, unit.dtype)) - removed.to(x.device)).to(x.dtype)
 
     with ExitStack() as stack:
-        counted = stack.enter_context(counted_positions(model))
+        counted = stack.enter_context(edited_positions(model))
         at: Mapping[Site, Tensor] = {} if reads == writes else stack.enter_context(record_sites(model, [reads]))
         stack.enter_context(edit_site(model, writes, edit))
         yield

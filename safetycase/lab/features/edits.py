@@ -39,7 +39,7 @@ def edited(model: LoadedModel, dictionary: Dictionary, rows: Sequence[Sequence[F
     reads, writes = dictionary.reads, dictionary.writes[0]
 
     with ExitStack() as stack:
-        counted = stack.enter_context(counted_positions(model))
+        counted = stack.enter_context(edited_positions(model))
         if reads == writes or not plan.holds:
             stack.enter_context(edit_site(model, writes, lambda x: _plus(x, plan.delta(dictionary, x), counted)))
         else:
@@ -53,8 +53,8 @@ Counted = Callable[[Float[Tensor, "row pos width"]], Float[Tensor, "row pos 1"]]
 
 
 @contextmanager
-def counted_positions(model: LoadedModel) -> Iterator[Counted]:
-    """Yields what tells the positions of the running pass apart; where only the last ones are computed, they are meant."""
+def edited_positions(model: LoadedModel) -> Iterator[Counted]:
+    """Yields what tells which positions of the running pass are edited; where only the last ones are computed, they are meant."""
     embedding: Any = model.module.get_input_embeddings()
     start = model.tokenizer.bos_token_id
     seen: list[Tensor] = []

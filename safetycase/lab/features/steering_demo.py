@@ -11,11 +11,11 @@ from safetycase.lab.dictionaries.dictionary import Dictionary
 from safetycase.lab.features.corpus_passes import Passed, chunks, passes
 from safetycase.lab.features.corpus_windows import windows
 from safetycase.lab.features.edits import FeatureEdit, edited
+from safetycase.lab.features.fit import check_fit
 from safetycase.lab.forward import tokenised
 from safetycase.lab.generation import Intervention, greedy_answers
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.refusal_answers import text_of
-from safetycase.lab.site_access import site_width
 from safetycase.sources.corpora import Corpus
 
 MEASURED_TOKENS = 20_000
@@ -67,10 +67,7 @@ def measured_maximum(model: LoadedModel, dictionary: Dictionary, feature: int, c
 
 
 def _fitting(model: LoadedModel, dictionary: Dictionary, feature: int) -> Dictionary:
-    for site, width in ((dictionary.reads, dictionary.d_in), (dictionary.writes[0], dictionary.d_out)):
-        found = site_width(model, site)
-        if found != width:
-            raise ModelError(f"{model.source}: at {site} found width {found}, and {width} in the dictionary: it is another model's")
+    check_fit(model, dictionary, "dictionary")
     if feature >= dictionary.n_features:
         raise ModelError(f"feature {feature}: no such feature, expected 0 to {dictionary.n_features - 1}")
     return dictionary.to(model.device, torch.float32)

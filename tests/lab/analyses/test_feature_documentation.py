@@ -169,6 +169,7 @@ def test_the_complier_has_nothing_to_explain() -> None:
 
     assert found.outcome is Outcome.NOT_APPLICABLE
     assert "none shows refusal" in " ".join(found.reasons)
+    assert found.null_note == ""
     assert found.cards
     assert found.estimates["explained_variance.corpus.dictionary"].low > 0.8
 

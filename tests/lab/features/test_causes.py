@@ -137,21 +137,17 @@ def test_results_do_not_depend_on_the_batches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "ranking", "causal", "words"),
+    ("ranking", "causal", "words"),
     [
-        pytest.param((), RANKING, 2, "nothing was edited: none were found", id="no target"),
-        pytest.param((20,), (), 2, "no feature fires on discovery prompts", id="nothing fires"),
-        pytest.param((20,), RANKING, 0, "no feature was to be tested", id="none asked for"),
+        pytest.param((), 2, "no feature fires on discovery prompts", id="nothing fires"),
+        pytest.param(RANKING, 0, "no feature was to be tested", id="none asked for"),
     ],
 )
-def test_without_anything_to_test_the_unedited_model_answers_alone(
-    target: tuple[int, ...], ranking: tuple[int, ...], causal: int, words: str
-) -> None:
+def test_without_anything_to_test_the_unedited_model_answers_alone(ranking: tuple[int, ...], causal: int, words: str) -> None:
     """The reason stands in place of how the nulls were matched."""
     of = replace(transcoder(), ask=SMALL.model_copy(update={"causal_features": causal}))
-    contrast = replace(of.contrasts["toy"], target=target, stopped="" if target else "none were found")
 
-    events, note = finished(causes(of, contrast, ranking, MAXIMUM, NORM))
+    events, note = finished(causes(of, of.contrasts["toy"], ranking, MAXIMUM, NORM))
 
     assert words in note
     found = tables(events)
