@@ -16,6 +16,12 @@ from safetycase.sources.model_files import check_whole
 
 CHECKED_AT_ONCE = 1 << 20
 """Numbers whose finiteness is looked at in one go: a whole large matrix would need a mask of its own size."""
+MOST_TIMES, BESIDE = 32, 16 << 20
+"""An archive may unpack to so many times its own size, and so many bytes beside (small arrays of zeros); weights pack to half at best."""
+
+Shape = tuple[int, ...]
+Opened = tuple[Sequence[str], Callable[[str], Tensor], Callable[[str], Shape] | None]
+"""Names, how a tensor is read, and how its shape is told without reading it, where a format can."""
 
 
 class Tensors:
@@ -30,6 +36,7 @@ class Tensors:
         path: Path,
         names: Sequence[str],
         get: Callable[[str], Tensor],
+        shape_of: Callable[[str], Shape] | None = None,
         *,
         sizes: Mapping[str, int] | None = None,
         device: torch.device | str = "cpu",
@@ -38,7 +45,7 @@ class Tensors:
         self.path = path
         self.names = frozenset(names)
         self.sizes: dict[str, int] = dict(sizes or {})
-        self._get = get
+        self._get, self._shape_of = get, shape_of
         self._device, self._dtype = device, dtype
         self._taken: set[str] = set()
 
@@ -50,10 +57,13 @@ class Tensors:
         if name not in self.names:
             raise ModelError(f"{self.path}: no tensor {name!r}; {nearest(name, self.names)}")
         self._taken.add(name)
+        if self._shape_of is not None:
+            self._check(name, self._shape_of(name), shape.split())
         raw = self._get(name)
         if not raw.is_floating_point() and not (shape == "" and raw.dtype in (torch.int32, torch.int64)):
             raise ModelError(f"{self.path}: tensor {name} is of {str(raw.dtype).removeprefix('torch.')}, expected floating point")
-        self._bind(name, raw, shape.split())
+        self._check(name, raw.shape, shape.split())
+        self.sizes.update(zip(shape.split(), raw.shape, strict=True))
         tensor = raw.to(device=self._device, dtype=dtype or self._dtype).detach()
         if not is_finite(tensor):
             raise ModelError(f"{self.path}: tensor {name} holds values that are not finite in {tensor.dtype}, expected numbers alone")
@@ -69,15 +79,14 @@ class Tensors:
         if left:
             raise ModelError(f"{self.path}: holds the tensor {left[0]!r}, which {reader} does not know, expected none beyond it")
 
-    def _bind(self, name: str, tensor: Tensor, widths: Sequence[str]) -> None:
-        found = " × ".join(map(str, tensor.shape)) or "a scalar"
+    def _check(self, name: str, shape: Sequence[int], widths: Sequence[str]) -> None:
+        found = " × ".join(map(str, shape)) or "a scalar"
         wanted = [self.sizes.get(width) for width in widths]
-        if len(tensor.shape) != len(widths) or any(size not in (None, here) for size, here in zip(wanted, tensor.shape, strict=True)):
+        if len(shape) != len(widths) or any(size not in (None, here) for size, here in zip(wanted, shape, strict=True)):
             expected = " × ".join(width if size is None else f"{size} ({width})" for width, size in zip(widths, wanted, strict=True))
             raise ModelError(f"{self.path}: tensor {name} is {found}, expected {expected or 'a scalar'}")
-        if 0 in tensor.shape:
+        if 0 in shape:
             raise ModelError(f"{self.path}: tensor {name} is {found}, expected at least one of each width")
-        self.sizes.update(zip(widths, tensor.shape, strict=True))
 
 
 @contextmanager
@@ -91,8 +100,8 @@ def open_tensors(
     """The tensors of a .safetensors, .npz or .pt file; raises ModelError for one that is damaged, or that holds code."""
     opened = {".safetensors": _safetensors, ".npz": _npz, ".pt": _state_dict}[path.suffix]
     with ExitStack() as stack:
-        names, get = opened(path, stack)
-        yield Tensors(path, names, get, sizes=sizes, device=device, dtype=dtype)
+        names, get, shape_of = opened(path, stack)
+        yield Tensors(path, names, get, shape_of, sizes=sizes, device=device, dtype=dtype)
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -102,7 +111,7 @@ def is_finite(tensor: Tensor) -> bool:
     return all(bool(flat[start : start + CHECKED_AT_ONCE].isfinite().all()) for start in range(0, flat.numel(), CHECKED_AT_ONCE))
 
 
-def _safetensors(path: Path, stack: ExitStack) -> tuple[Sequence[str], Callable[[str], Tensor]]:
+def _safetensors(path: Path, stack: ExitStack) -> Opened:
     check_whole(path)
 
     def get(name: str) -> Tensor:
@@ -114,34 +123,54 @@ def _safetensors(path: Path, stack: ExitStack) -> tuple[Sequence[str], Callable[
 
     try:
         file: Any = stack.enter_context(safe_open(path, framework="pt", device="cpu"))
-        return list(file.keys()), get
+        return list(file.keys()), get, None
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: not readable ({_first_line(error)}), expected safetensors") from None
 
 
-def _npz(path: Path, stack: ExitStack) -> tuple[Sequence[str], Callable[[str], Tensor]]:
+def _npz(path: Path, stack: ExitStack) -> Opened:
     """Arrays are read without pickles, and only where the archive is as large as an array's header says."""
 
-    def get(name: str) -> Tensor:
-        try:
-            with archive.open(f"{name}.npy") as file:
-                shape, dtype = _header(file)
+    def shape_of(name: str) -> Shape:
+        with _one_line(path, name), archive.open(f"{name}.npy") as file:
+            shape, dtype = _header(file)
             if dtype.hasobject:
                 raise ModelError(f"{path}: array {name} holds pickled objects, refused: numbers only")
             if int(np.prod(shape, dtype=object)) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
                 raise ModelError(f"{path}: array {name} is shorter than its header says, expected {shape} of {dtype}")
-            with archive.open(f"{name}.npy") as file:
-                return torch.from_numpy(np.lib.format.read_array(file, allow_pickle=False))
-        except ModelError:
-            raise
-        except Exception as error:  # what zipfile, zlib and numpy raise on damaged input is not listed anywhere
-            raise ModelError(f"{path}: array {name} cannot be read ({_first_line(error)}), expected an .npz of numbers") from None
+        return shape
 
+    def get(name: str) -> Tensor:
+        with _one_line(path, name), archive.open(f"{name}.npy") as file:
+            return torch.from_numpy(np.lib.format.read_array(file, allow_pickle=False))
+
+    archive = stack.enter_context(_archive(path, "an .npz of numbers"))
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")], get, shape_of
+
+
+@contextmanager
+def _one_line(path: Path, name: str) -> Iterator[None]:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # what zipfile, zlib and numpy raise on damaged input is not listed anywhere
+        raise ModelError(f"{path}: array {name} cannot be read ({_first_line(error)}), expected an .npz of numbers") from None
+
+
+def _archive(path: Path, expected: str) -> zipfile.ZipFile:
+    """An open zip file whose directory promises no more than weights of its size could unpack to; nothing is unpacked yet."""
+    try:
+        archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(f"{path}: not readable ({_first_line(error)}), expected an .npz of numbers") from None
-    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")], get
+        raise ModelError(f"{path}: not readable ({_first_line(error)}), expected {expected}") from None
+    unpacked, most = sum(each.file_size for each in archive.infolist()), MOST_TIMES * path.stat().st_size + BESIDE
+    if unpacked > most:
+        archive.close()
+        raise ModelError(
+            f"{path}: its {path.stat().st_size} bytes would unpack to {unpacked}, expected at most {most}: weights pack to no less"
+        )
+    return archive
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -151,15 +180,26 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _state_dict(path: Path, stack: ExitStack) -> tuple[Sequence[str], Callable[[str], Tensor]]:
+def _state_dict(path: Path, stack: ExitStack) -> Opened:
     """A state dict that torch saved, by its loader that builds tensors and containers and executes nothing."""
+    if _begins_as_archive(path):
+        _archive(path, "a state dict of tensors").close()
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on a hostile file the loader raises whatever its opcodes run into
         raise ModelError(f"{path}: refused ({_first_line(error)}), expected a state dict of tensors and nothing else") from None
     if not isinstance(content, dict) or not all(isinstance(name, str) and _is_plain(value) for name, value in content.items()):
         raise ModelError(f"{path}: holds something other than named, dense tensors, expected a state dict")
-    return list(content), lambda name: content.pop(name).detach()  # taken once, and then freed where it is cast
+    return list(content), lambda name: content.pop(name).detach(), None  # taken once, and then freed where it is cast
+
+
+def _begins_as_archive(path: Path) -> bool:
+    """By its first bytes, as torch itself decides; its older format is no archive and holds nothing packed."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}), expected a state dict of tensors") from None
 
 
 def _is_plain(value: Any) -> bool:

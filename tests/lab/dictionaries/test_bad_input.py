@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,52 @@ _SCALARS = st.one_of(
 _JSON = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5
 )
+
+
+def test_an_npz_that_unpacks_beyond_its_size_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MiB of zeros in a file of some kilobytes: only the directory of the archive is looked at."""
+    folder = golden("gemma-scope-res", tmp_path / "d")
+    (weights,) = folder.rglob("params.npz")
+    with zipfile.ZipFile(weights, "a", compression=zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("W_more.npy", bytes(64 << 20))
+    monkeypatch.setattr(zipfile.ZipFile, "open", _never)
+
+    assert "would unpack to" in refusal(folder)
+
+
+def test_an_array_of_another_width_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No array is read whose shape does not fit those before it."""
+    folder = golden("gemma-scope-res", tmp_path / "d")
+    (weights,) = folder.rglob("params.npz")
+    write_npz(weights, dict(np.load(weights)) | {"b_dec": np.zeros(1 << 20, np.float32)})
+    shapes: list[tuple[int, ...]] = []
+    whole = np.lib.format.read_array
+
+    def read(*args: Any, **more: Any) -> Any:
+        shapes.append((made := whole(*args, **more)).shape)
+        return made
+
+    monkeypatch.setattr(np.lib.format, "read_array", read)
+
+    assert "tensor b_dec is 1048576, expected" in refusal(folder)
+    assert shapes
+    assert (1 << 20,) not in shapes
+
+
+def test_a_packed_state_dict_that_unpacks_beyond_its_size_is_never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch saves is not packed; a file packed again is loaded only as far as weights could fill it."""
+    folder = golden("dictionary-learning-batchtopk", tmp_path / "d")
+    weights = folder / "trainer_0/ae.pt"
+    change_tensors(weights, **{"encoder.weight": torch.zeros(4096, 4096)})
+    with zipfile.ZipFile(weights) as stored:
+        members = {each.filename: stored.read(each) for each in stored.infolist()}
+    with zipfile.ZipFile(weights, "w", compression=zipfile.ZIP_DEFLATED) as packed:
+        for name, data in members.items():
+            packed.writestr(name, data)
+    monkeypatch.setattr(torch, "load", _never)
+
+    assert "would unpack to" in refusal(folder)
+
+
+def _never(*_: Any, **__: Any) -> Any:
+    raise AssertionError("read before it was bounded")
