@@ -1,6 +1,8 @@
 """JSON files of other tools, read as untrusted input: bounded, digested, every value held to its type in one line of complaint."""
 
+import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -126,10 +128,13 @@ def kind_of(value: Any) -> str:
 
 
 def _unpacked(file: Path, content: bytes) -> bytes:
+    """All members of a gzip file; each must be whole, all together are bounded."""
     try:
-        unpacker = zlib.decompressobj(wbits=31)
-        unpacked = unpacker.decompress(content, MAX_BYTES + 1)
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            unpacked = packed.read(MAX_BYTES + 1)
+    except EOFError as error:
+        raise SourceError(f"{file}: is not a whole gzip file: it ends within a member") from error
+    except (OSError, zlib.error) as error:
         raise SourceError(f"{file}: no gzip file that can be read: {error}") from error
     if len(unpacked) > MAX_BYTES:
         raise SourceError(f"{file}: unpacks to more than {MAX_BYTES} bytes")

@@ -233,6 +233,39 @@ def test_a_gzip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         read_import("neuronpedia", tmp_path)
 
 
+def explained(index: int) -> bytes:
+    """A line of explanations."""
+    return json.dumps({"index": index, "description": f"label {index}"}).encode() + b"\n"
+
+
+def test_every_member_of_a_gzip_file_is_read(tmp_path: Path) -> None:
+    """Files that were put together by appending hold several, perhaps padded; none is dropped."""
+    (tmp_path / "labels.jsonl.gz").write_bytes(gzip.compress(explained(1)) + gzip.compress(explained(2)) + bytes(7))
+
+    made = read_import("neuronpedia", tmp_path)
+
+    assert [row["feature"] for row in made.tables["labels"]] == [1, 2]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 12])
+def test_a_gzip_file_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    """In its last member too, and where only the checksum is missing."""
+    packed = gzip.compress(explained(1)) + gzip.compress(explained(2))
+    (tmp_path / "labels.jsonl.gz").write_bytes(packed[:-cut])
+
+    with pytest.raises(SourceError, match="not a whole gzip file"):
+        read_import("neuronpedia", tmp_path)
+
+
+def test_many_members_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is of the file, not of each member."""
+    monkeypatch.setattr("safetycase.sources.json_files.MAX_BYTES", 10_000)
+    (tmp_path / "labels.jsonl.gz").write_bytes(gzip.compress(b" " * 6_000) * 2)
+
+    with pytest.raises(SourceError, match="unpacks to more than"):
+        read_import("neuronpedia", tmp_path)
+
+
 KEYS = st.sampled_from([*FEATURE, *BATCH, *BATCH["features"][0], "tokens", "values"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=5),
