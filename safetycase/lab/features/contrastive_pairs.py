@@ -9,10 +9,9 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from safetycase.evidence.tables import Row
-from safetycase.lab.dictionaries.dictionary import Dictionary, TopK
 from safetycase.lab.features.prompt_pooling import Pooled, pooled
+from safetycase.lab.features.random_dictionary import random_dictionary
 from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage
-from safetycase.lab.null_directions import generator
 from safetycase.lab.observing import Absent
 from safetycase.sources.prompts import Prompt
 
@@ -67,25 +66,6 @@ def stand_out(activations: Float[Tensor, "prompt feature"], groups: Sequence[Gro
     return found
 
 
-def random_dictionary(dictionary: Dictionary, centre: Float[Tensor, "d_in"], active: float, seed: int) -> Dictionary:
-    """As many random unit directions as the dictionary has features; of each token, less `centre`, the k that project furthest fire.
-
-    k is the dictionary's own mean number of active features, `active`, rounded. (Of so many directions about half project above 0:
-    beyond that share fewer fire.)
-    """
-    drawn = torch.randn(dictionary.n_features, dictionary.d_in, generator=generator(seed, "random dictionary of pairs", 0))
-    directions = (drawn / drawn.norm(dim=-1, keepdim=True)).to(dictionary.W_enc)
-    return Dictionary(
-        W_enc=directions,
-        b_enc=-directions @ centre.to(directions),
-        W_dec=directions.unsqueeze(1),
-        b_dec=centre.to(directions),
-        activation=TopK(min(dictionary.n_features, max(1, round(active)))),
-        reads=dictionary.reads,
-        writes=(dictionary.reads,),
-    )
-
-
 def _groups(prompts: Sequence[Prompt], present: Bool[Tensor, "prompt"], name: Callable[[Prompt], str]) -> list[Group]:
     members: Mapping[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for index, (prompt, is_present) in enumerate(zip(prompts, present.tolist(), strict=True)):
@@ -95,8 +75,10 @@ def _groups(prompts: Sequence[Prompt], present: Bool[Tensor, "prompt"], name: Ca
 
 def _rows(study: FeatureStudy, contrast: AskedContrast, prompts: Sequence[Prompt], groups: Sequence[Group]) -> Iterator[Row]:
     own = pooled(study, contrast, prompts)
-    other = replace(study, dictionary=random_dictionary(study.dictionary, own.inputs.mean(dim=0), float(own.active.mean()), study.seed))
-    methods: Mapping[str, Pooled] = {"dictionary": own, "random": pooled(other, contrast, prompts)}
+    centre = own.inputs.mean(dim=0).to(study.model.device)
+    n_features, reads = study.dictionary.n_features, study.dictionary.reads
+    other = random_dictionary(n_features, reads, centre, float(own.active.mean()), study.seed, signed=False)
+    methods: Mapping[str, Pooled] = {"dictionary": own, "random": pooled(replace(study, dictionary=other), contrast, prompts)}
     for method, points in methods.items():
         for group, (contrastive, independent) in zip(groups, stand_out(points.activations, groups), strict=True):
             yield {

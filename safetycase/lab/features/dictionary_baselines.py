@@ -13,8 +13,8 @@ from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.features.corpus_passes import Passed, chunks, passes, slices, wide
 from safetycase.lab.features.corpus_windows import Window, half, windows
 from safetycase.lab.features.mlp_rows import MlpRows, mlp_rows
+from safetycase.lab.features.random_dictionary import random_dictionary
 from safetycase.lab.features.study import FeatureStudy, Stage
-from safetycase.lab.null_directions import generator
 from safetycase.lab.observing import Note, Progress
 
 RIDGES = tuple(10.0**power for power in range(-8, 0))
@@ -176,20 +176,18 @@ def _sites(dictionary: Dictionary) -> tuple[Site, ...]:
 
 
 def _random(study: FeatureStudy, reference: Float[Tensor, "d_out"], k: int) -> Method:
-    dictionary, site = study.dictionary, study.dictionary.writes[0]
-    drawn = torch.randn(dictionary.n_features, dictionary.d_out, generator=generator(study.seed, "random dictionary", 0))
-    directions = (drawn / drawn.norm(dim=-1, keepdim=True)).to(reference.device)
-    keep = TopK(min(k, dictionary.n_features), signed=True)
+    site, n_features = study.dictionary.writes[0], study.dictionary.n_features
+    drawn = random_dictionary(n_features, site, reference, k, study.seed, signed=True)
 
-    def part_of(centred: Float[Tensor, "token d_out"]) -> Reconstruction:
-        coded = keep(centred @ directions.mT)
-        written = coded @ directions
+    def part_of(x: Float[Tensor, "token d_out"]) -> Reconstruction:
+        coded, centred = drawn.encode(x), x - reference
+        written = coded @ drawn.directions()
         power = written.pow(2).sum(dim=-1, keepdim=True).clamp_min(torch.finfo(written.dtype).tiny)
         return Reconstruction(reference + written * ((written * centred).sum(dim=-1, keepdim=True) / power), _count(coded))
 
     def reconstruct(at: Given) -> Reconstruction:
-        centred = at[site] - reference
-        parts = [part_of(centred[part]) for part in slices(len(centred), dictionary.n_features, centred.device)]
+        x = at[site]
+        parts = [part_of(x[part]) for part in slices(len(x), n_features, x.device)]
         return Reconstruction(torch.cat([part.output for part in parts]), torch.cat([part.active for part in parts]))
 
     return Method("random", (site,), reconstruct)

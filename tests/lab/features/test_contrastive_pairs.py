@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetycase.lab.dictionaries.dictionary import TopK
-from safetycase.lab.features.contrastive_pairs import Group, groups_of_both, pairs, random_dictionary, stand_out
+from safetycase.lab.features.contrastive_pairs import Group, groups_of_both, pairs, stand_out
 from safetycase.lab.features.prompt_pooling import pooled
+from safetycase.lab.features.random_dictionary import random_dictionary
 from safetycase.lab.observing import Absent
 from safetycase.sources.prompts import Prompt
 from tests.lab.features import feature_case
@@ -100,7 +101,7 @@ def test_random_dictionary_fires_as_often_as_the_other() -> None:
     prompts = contrast.discovery()[0]
     own = pooled(case, contrast, prompts)
 
-    other = random_dictionary(case.dictionary, own.inputs.mean(0), float(own.active.mean()), seed=1)
+    other = random_dictionary(60, case.dictionary.reads, own.inputs.mean(0), float(own.active.mean()), seed=1, signed=False)
 
     found = pooled(replace(case, dictionary=other), contrast, prompts)
     assert other.n_features == 60
