@@ -24,6 +24,10 @@ Batches = Callable[[int], Iterator[Batch]]
 """Batches without end (or as many as there are steps) from the n-th on; every call gives the same ones, so that training can resume."""
 
 CLIPPED_NORM = 1.0
+LAST_MEAN = "last_mean"
+"""In a checkpoint: the mean input of the batch before it, centred and scaled. By it a training knows its own activations again."""
+SAME_MEAN = 1e-3
+"""Two means this far apart are of one batch, computed on other hardware; of n other tokens they are about 1/sqrt(n) apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +96,19 @@ class Training:
     ) -> None:
         """A training that resumes from `checkpoint` where that file exists.
 
-        Raises ModelError where the checkpoint is of another recipe or sites, or damaged, and where a first activation is not finite.
+        What is restored goes to the device of the activations. Raises ModelError where the checkpoint is of another recipe, other sites
+        or other activations (of another model, corpus or seed), or damaged, and where a first activation is not finite.
         """
         self.recipe = recipe
         self.reads, self.writes = reads, writes or reads
         self._batches = batches
         self._checkpoint = checkpoint
         self._step = self._tokens = 0
+        self._last_mean: Tensor | None = None
         if checkpoint is not None and checkpoint.exists():
             self._state = self._restored(checkpoint)
         else:
-            self._state = TrainingState.begun(self._first_batch(), recipe.n_features, seed=recipe.seed, skip=recipe.skip)
+            self._state = TrainingState.begun(self._batch(0), recipe.n_features, seed=recipe.seed, skip=recipe.skip)
 
     @property
     def step(self) -> int:
@@ -132,6 +138,7 @@ class Training:
                 state.follow_threshold(found.firing, recipe.threshold_decay)
             self._step += 1
             self._tokens += len(x)
+            self._last_mean = x.mean(0)
             seen.add(found, y)
             if self._step % every == 0 or self._step == recipe.steps:
                 progress = seen.told(self._step, self._tokens, int((state.unfired >= recipe.dead_after_tokens).sum()))
@@ -190,24 +197,41 @@ class Training:
     def _keep(self) -> None:
         if self._checkpoint is None:
             return
-        write_checkpoint(self._checkpoint, self._state.tensors(), self._identity(), {"step": self._step, "tokens": self._tokens})
+        assert self._last_mean is not None, "kept before a step was done"
+        tensors = self._state.tensors() | {LAST_MEAN: self._last_mean}
+        write_checkpoint(self._checkpoint, tensors, self._identity(), {"step": self._step, "tokens": self._tokens})
 
     def _restored(self, path: Path) -> TrainingState:
         tensors, counts = read_checkpoint(path, self._identity())
         self._step, self._tokens = counts["step"], counts["tokens"]
+        batch = self._batch(self._step - 1)
+        here = {name: tensor.to(batch[0].device) for name, tensor in tensors.items()}
         try:
-            return TrainingState.of(tensors)
+            state, last_mean = TrainingState.of(here), here[LAST_MEAN]
         except KeyError as error:
             raise ModelError(f"{path}: holds no tensor {error}, expected a checkpoint of a training") from None
+        self._last_mean = self._known_again(path, state, batch, last_mean)
+        return state
+
+    def _known_again(self, path: Path, state: TrainingState, batch: Batch, last_mean: Tensor) -> Tensor:
+        """The mean of the batch before the checkpoint, where it is the one that was trained on."""
+        fits = batch[0].shape[1:] == state.x_mean.shape and batch[1].shape[1:] == state.y_mean.shape
+        mean = state.normalised(batch)[0].mean(0) if fits else None
+        if mean is None or not bool((mean - last_mean).norm() <= SAME_MEAN):
+            raise ModelError(
+                f"{path}: is a checkpoint of a training on other activations: those of step {self._step} are not those it was made of, "
+                "expected the same model, corpus and seed"
+            )
+        return mean
 
     def _identity(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe), "reads": str(self.reads), "writes": str(self.writes)}
 
-    def _first_batch(self) -> Batch:
-        first = next(self._batches(0), None)
-        if first is None:
-            raise ModelError(f"site {self.reads}: there are no activations to train on")
-        return first
+    def _batch(self, number: int) -> Batch:
+        found = next(self._batches(number), None)
+        if found is None:
+            raise ModelError(f"site {self.reads}: there are no activations to train on" + (f" after {number} batches" if number else ""))
+        return found
 
 
 @dataclass

@@ -17,7 +17,7 @@ from safetycase.lab.dictionaries.activations_stream import tensor_batches
 from safetycase.lab.dictionaries.dictionary import JumpRelu, TopK
 from safetycase.lab.dictionaries.gradients import Sparsity, Weights, firing, gradient
 from safetycase.lab.dictionaries.site import Site
-from safetycase.lab.dictionaries.training import Batch, Training, TrainingRecipe
+from safetycase.lab.dictionaries.training import Batch, Batches, Training, TrainingRecipe
 
 pytestmark = pytest.mark.lab
 
@@ -135,6 +135,39 @@ def test_a_checkpoint_is_no_pickle_and_belongs_to_its_recipe(tmp_path: Path) -> 
         assert {"adam.W_enc.exp_avg", "adam.W_dec.exp_avg_sq", "unfired"} <= set(stored.keys())
     with pytest.raises(ModelError, match="another training: k is 3, expected 4"):
         Training(replace(RECIPE, k=4), tensor_batches(normal(200, 8), batch_size=64), reads=STREAM, checkpoint=file)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        pytest.param(tensor_batches(normal(200, 8, seed=5), batch_size=64), id="other activations"),
+        pytest.param(tensor_batches(normal(200, 8), batch_size=64, seed=1), id="the same in another order"),
+        pytest.param(tensor_batches(normal(200, 9), batch_size=64), id="another width"),
+    ],
+)
+def test_a_checkpoint_belongs_to_its_activations(tmp_path: Path, batches: Batches) -> None:
+    """Another model, corpus or seed does not resume unsaid; the same activations on other hardware do."""
+    file = tmp_path / "checkpoint.safetensors"
+    trained(RECIPE, normal(200, 8), checkpoint=file)
+
+    with pytest.raises(ModelError, match="on other activations"):
+        Training(RECIPE, batches, reads=STREAM, checkpoint=file)
+    nearly = normal(200, 8) * (1 + 1e-5)
+    assert Training(RECIPE, tensor_batches(nearly, batch_size=64), reads=STREAM, checkpoint=file).step == RECIPE.steps
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_training_resumes_on_the_device_of_its_activations(tmp_path: Path) -> None:
+    """A checkpoint lies in CPU memory; what is restored of it is where the next batch is."""
+    file = tmp_path / "checkpoint.safetensors"
+    x = normal(200, 8).cuda()
+    next(Training(RECIPE, tensor_batches(x, batch_size=64), reads=STREAM, checkpoint=file).run(every=10))
+
+    resumed = Training(RECIPE, tensor_batches(x, batch_size=64), reads=STREAM, checkpoint=file)
+    list(resumed.run())
+
+    assert resumed.step == RECIPE.steps
+    assert resumed.dictionary().W_enc.device.type == "cuda"
 
 
 def test_damaged_checkpoints_are_one_line(tmp_path: Path) -> None:
