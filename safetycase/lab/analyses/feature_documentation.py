@@ -76,6 +76,8 @@ def _observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask
     for name, contrast in study.contrasts.items():
         notes[name] = yield from _contrast(study, contrast, relevant[name], collected, measured, why)
     yield from study.shards.rows("setup", "all", lambda: [_setup_row(study, measured, collected, notes)])
+    if measured.negative_share:
+        yield Note("negative_activations", measured.negative_share)
     yield Note("batch_memory_bytes", study.batches.memory)
 
 
@@ -188,7 +190,7 @@ def _setup_row(study: FeatureStudy, measured: Quality, collected: Collected, not
         "dictionary": {
             "format": dictionary.format,
             "trained_on": dictionary.trained_on,
-            "activation": type(dictionary.activation).__name__,
+            "activation": _activation(dictionary, measured),
             "n_features": dictionary.n_features,
             "d_in": dictionary.d_in,
             "d_out": dictionary.d_out,
@@ -221,6 +223,12 @@ def _setup_row(study: FeatureStudy, measured: Quality, collected: Collected, not
         "behaviour_judges": {name: _behaviour(contrast) for name, contrast in study.contrasts.items()},
         "asked": study.ask.model_dump(mode="json"),
     }
+
+
+def _activation(dictionary: Dictionary, measured: Quality) -> str:
+    """Its name, and how much of what is active is negative, where anything is."""
+    name = type(dictionary.activation).__name__
+    return f"{name} ({measured.negative_share:.1%} of its activations negative)" if measured.negative_share else name
 
 
 def _contrast_facts(study: FeatureStudy, contrast: AskedContrast) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Collected:
 def collect(study: FeatureStudy, documented: Sequence[int], nearest: Mapping[int, int]) -> Stage[Collected]:
     """Yields `density`, `documents`, `firing`, `contexts`, `windows` (or `windows_restricted`) and `neighbours` (part `cofiring`).
 
-    A feature fires where its activation is not zero; on beginning-of-text tokens it is not asked and stands as 0. `nearest` is
+    A feature fires where its activation is above 0; on beginning-of-text tokens it is not asked and stands as 0. `nearest` is
     each documented feature's nearest neighbour by direction. Memory is bounded by the number of documented features and the
     windows kept for each, whatever the length of the corpus. The corpus is read twice: the second time for the texts of the
     windows alone. Neighbours that are the same document again count as one.

@@ -31,7 +31,7 @@ class Reconstruction:
     output: Float[Tensor, "token d_out"]
     active: Float[Tensor, "token"]
     fired: Int[Tensor, "feature"] | None = None
-    """Of the dictionary: on how many of the tokens each feature is not zero."""
+    """Of the dictionary: on how many of the tokens each feature fires."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def of_dictionary(dictionary: Dictionary) -> Method:
             coded = dictionary.encode(x[part])
             outputs.append(dictionary.decode(coded, x[part]))
             active.append(_count(coded))
-            fired += (coded != 0).sum(dim=0)
+            fired += (coded > 0).sum(dim=0)
         return Reconstruction(torch.cat(outputs), torch.cat(active), fired)
 
     return Method("dictionary", (dictionary.reads,), reconstruct)

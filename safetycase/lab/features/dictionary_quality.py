@@ -30,7 +30,9 @@ class Quality:
     spread_offset: float
     """Squared norm of (mean output - reference mean): explained variance is 1 - sum(error) / (sum(spread) - tokens * offset)."""
     fired: Int[Tensor, "feature"]
-    """On how many tokens each feature is not zero; on the CPU."""
+    """On how many tokens each feature fires; on the CPU."""
+    negative_share: float
+    """Of all activations that are not zero, the share of negative ones."""
     tokens: int
     splice_tokens: int
     """Predictions that losses were taken of."""
@@ -59,6 +61,7 @@ def quality(study: FeatureStudy) -> Stage[Quality]:
         residual_norm=measured.residual / measured.tokens,
         spread_offset=float((measured.output / measured.tokens).pow(2).sum()),
         fired=measured.fired,
+        negative_share=measured.negative_share(),
         tokens=measured.tokens,
         splice_tokens=spliced,
         documents=len({row["document"] for row in rows}),
@@ -110,6 +113,11 @@ class _Measured:
             {"document": document, "method": method, **dict(zip(SUMS, sums, strict=True)), "tokens": int(sums[0])}
             for document, method, sums in self._sums.each()
         ]
+
+    def negative_share(self) -> float:
+        """Of the dictionary's activations that are not zero, the share of negative ones."""
+        active = sum(sums[1] for _, method, sums in self._sums.each() if method == "dictionary")
+        return 1 - float(self.fired.sum()) / active if active else 0.0
 
     def _part(self, passed: Passed) -> _Part:
         y = passed.at[self._study.dictionary.writes[0]]

@@ -32,7 +32,8 @@ def edited(model: LoadedModel, dictionary: Dictionary, rows: Sequence[Sequence[F
     With a the activation that the same forward pass shows at the site that the dictionary reads, d the feature's direction
     and s the scale that its normalisation gives to what it writes, the first written site gets (0 - a) s d where the
     feature is ablated, (c - a) s d where it is clamped to c, and v d/|d| where it is steered by v: at every position but that of a
-    beginning-of-text token, whose activations are out of scale and which dictionaries are not trained on. Several edits of a
+    beginning-of-text token, whose activations are out of scale and which dictionaries are not trained on. Negative activations are
+    ablated and clamped as well. Several edits of a
     row add up; all their activations are those before any edit. A row may hold a feature (ablate or clamp it) only once.
     """
     plan = _Plan.of(dictionary, rows)

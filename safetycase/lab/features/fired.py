@@ -23,7 +23,7 @@ FEWEST_TOGETHER = 5
 
 @dataclass(frozen=True)
 class Fired:
-    """One entry for every token of a pass and feature whose activation is not zero, token by token; all on the CPU."""
+    """One entry for every token of a pass and feature that fires on it, token by token; all on the CPU."""
 
     indices: Ints
     """By row of the pass, which of the windows it is."""
@@ -38,14 +38,14 @@ class Fired:
 
 
 def where_fired(dictionary: Dictionary) -> Callable[[Passed], Fired]:
-    """Reduces a pass to its non-zero activations, encoded a few tokens at a time."""
+    """Reduces a pass to its activations above 0, encoded a few tokens at a time."""
 
     def reduce(passed: Passed) -> Fired:
         x = passed.at[dictionary.reads]
         token, feature, value = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
         for part in slices(len(x), dictionary.n_features, x.device):
             coded = dictionary.encode(x[part])
-            at = coded.nonzero(as_tuple=True)
+            at = (coded > 0).nonzero(as_tuple=True)
             token.append(at[0].cpu().numpy() + part.start)
             feature.append(at[1].cpu().numpy())
             value.append(coded[at].float().cpu().numpy())

@@ -105,7 +105,7 @@ def excerpt(reader: LoadedModel, marked: Marked) -> str:
 
     Marks that the text brings itself are spaced out, so that they mark nothing.
     """
-    sizes = [abs(value) for value in marked.activations]
+    sizes = marked.activations
     peak = max(range(len(sizes)), key=sizes.__getitem__)
     start, stop = max(0, peak - AROUND), min(len(sizes), peak + AROUND + 1)
     active = [size > 0 and size >= MARKED * sizes[peak] for size in sizes]

@@ -33,12 +33,12 @@ class Example:
     @property
     def fires(self) -> bool:
         """Whether the feature fires anywhere in it."""
-        return any(self.activations)
+        return any(value > 0 for value in self.activations)
 
     @property
     def peak(self) -> int:
         """Where it fires most."""
-        return max(range(len(self.activations)), key=lambda position: abs(self.activations[position]))
+        return max(range(len(self.activations)), key=lambda position: self.activations[position])
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Count:
 
     def add(self, example: Example, position: int, weight: float) -> None:
         self.matched += weight
-        self.fired += bool(example.activations[position])
+        self.fired += example.activations[position] > 0
         self.peaks += example.fires and position == example.peak
 
     def __add__(self, other: "_Count") -> "_Count":

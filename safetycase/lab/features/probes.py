@@ -31,7 +31,7 @@ def probes(study: FeatureStudy, contrast: AskedContrast) -> Stage[None]:
 
       k-<n>         the n features whose means differ most between the classes on discovery prompts (Gurnee et al. 2023; SAEBench)
       dense         all coordinates of the site
-      random-k-<n>  n features by lot among those that fire on discovery prompts: of 15 draws the one of median AUROC there
+      random-k-<n>  n features by lot among those that are not zero on all discovery prompts: of 15 draws the one of median AUROC there
       shuffled-<n>  dense, with labels permuted (`permuted`), n from 1: what the procedure makes of labels that say nothing
     """
     problem = too_few(contrast)

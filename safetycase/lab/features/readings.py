@@ -15,7 +15,7 @@ from safetycase.sources.prompts import Split
 
 
 def readings(study: FeatureStudy, documented: Sequence[int]) -> Stage[None]:
-    """Yields the table `readings`: the largest activation on each prompt, and the one at its last token.
+    """Yields the table `readings`: the largest activation on each prompt, and the one at its last token; 0 where it does not fire.
 
     Tokens that all prompts of a contrast begin with are left out (`shared_positions`).
     """
@@ -31,7 +31,7 @@ def _rows(study: FeatureStudy, contrast: AskedContrast, name: str, split: Split,
     prompts, first = contrast.prompts[name, split], shared_positions(study.model, contrast)
 
     def reduce(inputs: Float[Tensor, "pos d_in"], outputs: Float[Tensor, "pos d_out"]) -> Float[Tensor, "two feature"]:
-        activations = study.dictionary.encode(inputs[first:], features)
+        activations = study.dictionary.encode(inputs[first:], features).clamp_min(0)
         return torch.stack([activations.amax(dim=0), activations[-1]])
 
     found = study.on_prompts(contrast.tokens_of(prompts), reduce)  # [prompt, peak and last, feature]

@@ -43,7 +43,10 @@ class Relevance:
 
 @dataclass(frozen=True)
 class Peaks:
-    """The largest activation of every feature on the discovery prompts of each class, behind what all prompts begin with; on the CPU."""
+    """The largest activation of every feature on the discovery prompts of each class, behind what all prompts begin with; on the CPU.
+
+    0 where it does not fire.
+    """
 
     present: Float[Tensor, "prompt feature"]
     absent: Float[Tensor, "prompt feature"]
@@ -76,7 +79,7 @@ def discovery_peaks(study: FeatureStudy, contrast: AskedContrast) -> Peaks:
     dictionary, first = study.dictionary, shared_positions(study.model, contrast)
 
     def reduce(inputs: Float[Tensor, "pos d_in"], outputs: Float[Tensor, "pos d_out"]) -> Float[Tensor, "kept"]:
-        return torch.cat([dictionary.encode(inputs[first:]).amax(dim=0), outputs[-1]]).cpu()
+        return torch.cat([dictionary.encode(inputs[first:]).amax(dim=0).clamp_min(0), outputs[-1]]).cpu()
 
     kept = study.on_prompts(contrast.tokens_of((*present, *absent)), reduce)
     features, last = torch.split(kept, [dictionary.n_features, dictionary.d_out], dim=1)

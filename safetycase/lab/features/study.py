@@ -70,7 +70,12 @@ class FeatureStudy:
 
     model: LoadedModel
     dictionary: Dictionary
-    """In float32, on the model's device."""
+    """In float32, on the model's device.
+
+    A feature fires where its activation is above 0, and its peak and maximum are of these activations alone. Activations of some
+    dictionaries can be negative (signed or unrectified TopK, thresholds below 0): these are part of what is reconstructed, counted in
+    L0 and taken away by an ablation, but nothing else here is about them.
+    """
     corpus: Corpus
     batches: Batches
     shards: Shards

@@ -40,6 +40,8 @@ class Treatments:
         return [Treatment(ABSENT, FeatureEdit("steer", feature, dose * self.residual_norm), dose) for dose in self.doses]
 
     def clamping(self, feature: int) -> list[Treatment]:
-        """On absent prompts, one of every multiple of the feature's maximum."""
+        """On absent prompts, one of every multiple of the feature's maximum; none where that is 0, which would ablate it."""
         maximum = float(self.maximum[feature])
+        if maximum <= 0:
+            return []
         return [Treatment(ABSENT, FeatureEdit("clamp", feature, clamp * maximum), clamp) for clamp in self.clamps]

@@ -51,7 +51,7 @@ ASK = Ask(
     held_out=10,
     label_shuffles=2,
     causal_features=1,
-    null_features=39,
+    null_features=40,
     behaviour_prompts=4,
     max_new_tokens=8,
 )

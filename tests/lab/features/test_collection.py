@@ -78,7 +78,7 @@ class Read:
         return float(f"{self.activations[:, feature].max():.5g}")
 
     def fires(self, feature: int) -> bool:
-        return bool((self.activations[:, feature] != 0).any())
+        return bool((self.activations[:, feature] > 0).any())
 
 
 def every_window(of: FeatureStudy) -> list[Read]:
@@ -322,8 +322,8 @@ def test_a_corpus_of_no_token_is_refused() -> None:
         finished(collect(some_study(texts(["<s>"])), DOCUMENTED, NEAREST))
 
 
-def test_a_signed_feature_fires_where_it_is_negative() -> None:
-    """It counts, and its strongest window is that of the largest activation."""
+def test_a_signed_feature_fires_where_it_is_positive_alone() -> None:
+    """Where it is negative it is silent: in densities, contexts, and the activations that these show."""
     of = some_study(activation=TopK(2, signed=True))
 
     events, _ = finished(collect(of, (20,), {}))
@@ -331,7 +331,11 @@ def test_a_signed_feature_fires_where_it_is_negative() -> None:
     reads = every_window(of)
     every = torch.cat([each.activations[:, 20] for each in reads])
     assert (every < 0).any()
-    assert tables(events)["density"]["fired"][20] == int((every != 0).sum())
+    density = next(tables(events)["density"].where(feature=20).rows())
+    assert density["fired"] == int((every > 0).sum())
+    assert density["windows"] == sum(each.fires(20) for each in reads)
+    assert density["total"] == pytest.approx(float(every.clamp_min(0).sum()), rel=1e-5)
+    assert min(min(row["activations"]) for row in tables(events)["contexts"].rows()) == 0
     top = tables(events)["contexts"].where(bin="top")
     assert top["window"].tolist() == by_peak([each for each in reads if not each.scored and each.fires(20)], 20)[:4]
 

@@ -110,11 +110,27 @@ def test_a_dictionary_is_measured_document_by_document() -> None:
     coded = {window.number: wide.encode(recorded(of, STREAM, window)) for window in taken(of, fitting=False, tokens=500)}
 
     assert_rows(of, events, "dictionary", lambda window: wide.decode(coded[window.number], recorded(of, STREAM, window)), 5)
-    assert found.fired.tolist() == sum((each != 0).sum(0) for each in coded.values()).tolist()  # type: ignore[union-attr]
+    assert found.negative_share == 0
+    assert found.fired.tolist() == sum((each > 0).sum(0) for each in coded.values()).tolist()  # type: ignore[union-attr]
     assert (found.tokens, found.documents) == (
         sum(len(each) for each in coded.values()),
         len(expected_sums(of, lambda w: 0 * recorded(of, STREAM, w), 0)),
     )
+
+
+def test_negative_activations_are_counted_apart() -> None:
+    """They are part of L0 and of the reconstruction; a feature fires where it is above 0."""
+    of = some_study(STREAM, STREAM, activation=TopK(5, signed=True))
+    wide = of.dictionary.to("cpu", torch.float64)
+
+    events, found = finished(quality(of))
+
+    coded = {window.number: wide.encode(recorded(of, STREAM, window)) for window in taken(of, fitting=False, tokens=500)}
+    every = torch.cat(list(coded.values()))
+    assert_rows(of, events, "dictionary", lambda window: wide.decode(coded[window.number], recorded(of, STREAM, window)), 5)
+    assert found.fired.tolist() == (every > 0).sum(0).tolist()
+    assert found.negative_share == pytest.approx(float((every < 0).sum() / (every != 0).sum()))
+    assert 0.2 < found.negative_share < 0.8
 
 
 def test_the_offset_makes_the_formula_global() -> None:

@@ -47,6 +47,22 @@ def test_every_feature_is_read_on_every_prompt_of_every_population() -> None:
     assert (found["peak"] != found["last"]).any()
 
 
+def test_a_negative_activation_is_none() -> None:
+    """A feature that is below 0 on all tokens of a prompt stands at 0, there and at the last token."""
+    model = loaded()
+    site = parse_site("resid_post.1")
+    signed = random_dictionary(model, site, site, activation=TopK(24, signed=True))
+    of = study(model, signed)
+
+    found = tables(finished(readings(of, list(range(24))))[0])["readings"]
+
+    assert found["peak"].min() == found["last"].min() == 0
+    last = of.on_prompts(of.contrasts["toy"].tokens_of(of.contrasts["toy"].of("present", "test")), lambda x, _: signed.encode(x[-1]))
+    assert (last < 0).any()
+    rows = found.where(population="toy-present", split="test")
+    assert np.allclose(rows["last"].reshape(-1, 24), last.clamp_min(0), atol=1e-4)
+
+
 def test_a_feature_of_the_template_says_nothing() -> None:
     """A feature that fires on a leading token of the template alone is silent on every prompt, whatever the batches."""
     model = loaded(template=LONG_TEMPLATE)
