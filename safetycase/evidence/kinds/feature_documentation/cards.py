@@ -57,12 +57,11 @@ def _card(
 ) -> Card:  # fmt: skip
     fired = _first(tables["density"][feature])
     documented = _first(tables["documented"][feature])
-    density = fired["fired"] / max(int(seen.setup["corpus"]["tokens"]), 1)
-    status: Literal["dead", "dense", "live"] = "dead" if not fired["fired"] else "dense" if density > read.dense else "live"
+    density = fired["fired"] / seen.tokens if seen.tokens else None
     return Card(
         feature=feature,
         slots=seen.slots[feature],
-        status=status,
+        status=_status(density, read),
         density=density,
         documents=fired["documents"],
         maximum=fired["maximum"],
@@ -79,6 +78,12 @@ def _card(
         gates=tuple(gates[contrast].gates[feature] for contrast in seen.contrasts if feature in gates[contrast].gates),
         dose_response={contrast: found.curves[feature] for contrast, found in causes.items() if found.curves.get(feature)},
     )
+
+
+def _status(density: float | None, read: Read) -> Literal["dead", "dense", "live", "unknown"]:
+    if density is None:
+        return "unknown"
+    return "dead" if not density else "dense" if density > read.dense else "live"
 
 
 def _first(rows: Table) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from safetycase.evidence.kinds.feature_documentation.causes import Causes
 from safetycase.evidence.kinds.feature_documentation.labels_scored import Scored
-from safetycase.evidence.kinds.feature_documentation.observed import Observed
+from safetycase.evidence.kinds.feature_documentation.observed import UNCOUNTED, Observed
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, Read, population
 
 STANDING = (
@@ -61,9 +61,16 @@ def _of_dictionary(seen: Observed) -> Iterator[str]:
 
 def _of_corpus(seen: Observed) -> Iterator[str]:
     corpus = seen.setup["corpus"]
-    if corpus["tokens"] < FEW_TOKENS:
+    if not seen.tokens:
+        yield f"{UNCOUNTED[0].upper()}{UNCOUNTED[1:]}."
+    else:
         yield (
-            f"Dead means that a feature fired on none of {corpus['tokens']} tokens; training code commonly waits for {FEW_TOKENS} before "
+            "Shares of dead and dense features count features on this corpus; their intervals are those of as many features drawn by lot "
+            "and do not say what other documents would show."
+        )
+    if 0 < seen.tokens < FEW_TOKENS:
+        yield (
+            f"Dead means that a feature fired on none of {seen.tokens} tokens; training code commonly waits for {FEW_TOKENS} before "
             "it calls a feature dead."
         )
     if corpus["sensitivity"] != "public":

@@ -13,6 +13,8 @@ from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESE
 from safetycase.evidence.stats import Interval
 from safetycase.evidence.tables import Table, Tables
 
+UNCOUNTED = "tokens of the corpus were not counted: on how many of them features fire is not known"
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -31,6 +33,11 @@ class Observed:
     """Contrast to item to log-odds of the unedited model, in nats; all splits."""
     slots: Mapping[int, tuple[str, ...]]
     """Documented feature to why it has a card."""
+
+    @property
+    def tokens(self) -> int:
+        """Of the corpus; 0 where they were not counted, as in imports, and nothing is then known of densities."""
+        return int(self.setup["corpus"]["tokens"])
 
     @property
     def contrasts(self) -> tuple[str, ...]:

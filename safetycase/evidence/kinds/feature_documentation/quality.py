@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetycase.evidence import stats
 from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.kinds.feature_documentation.names import LOSSES, METHODS, QUALITY
-from safetycase.evidence.kinds.feature_documentation.observed import Observed
+from safetycase.evidence.kinds.feature_documentation.observed import UNCOUNTED, Observed
 from safetycase.evidence.kinds.feature_documentation.params import Read
 from safetycase.evidence.record import Unit
 from safetycase.evidence.stats import Interval, Undefined
@@ -150,15 +150,19 @@ def _by_document(rows: Table | None, column: str) -> dict[str, tuple[float, floa
 
 
 def _put_firing(seen: Observed, read: Read, estimates: Estimates) -> None:
-    fired, tokens = seen.tables.table("density")["fired"], int(seen.setup["corpus"]["tokens"])
+    fired, tokens = seen.tables.table("density")["fired"], seen.tokens
     shares = {
         "dead_share.features.corpus": (fired == 0, f"dead: fired on none of {tokens} tokens"),
         "dense_share.features.corpus": (fired > read.dense * tokens, f"dense: fired on more than {read.dense:.0%} of {tokens} tokens"),
     }
+    n_features = int(seen.setup["dictionary"]["n_features"])
+    if not tokens or fired.size < n_features:
+        estimates.miss(shares, f"{fired.size} of {n_features} features were counted" if tokens else UNCOUNTED)
+        return
     for name, (counted, what) in shares.items():
         estimates.put(name, partial(_share_of_features, counted, what, read.level), Unit.FRACTION)
 
 
 def _share_of_features(counted: NDArray[np.bool_], what: str, level: float) -> Interval:
     made = stats.rate(counted, None, level)
-    return replace(made, method=f"{what}; features are the units; {made.method}")
+    return replace(made, method=f"{what}, all features counted; as if these were drawn by lot, and not of other documents: {made.method}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from safetycase.evidence import stats
 from safetycase.evidence.estimates import Estimates, null_record
-from safetycase.evidence.kinds.feature_documentation.observed import Observed
+from safetycase.evidence.kinds.feature_documentation.observed import UNCOUNTED, Observed
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, Read, population
 from safetycase.evidence.record import Null, Unit
 from safetycase.evidence.stats import Interval, Undefined
@@ -64,7 +64,7 @@ def reads_contrast(seen: Observed, contrast: str, feature: int, peaks: Peaks, le
 def _put_density(seen: Observed, read: Read, estimates: Estimates) -> None:
     missing = next((name for name in ("firing", "documents") if not seen.tables.has(name)), None)
     if missing is not None:
-        estimates.miss(["firing_rate.corpus.*"], seen.tables.why_absent(missing))
+        estimates.miss(["firing_rate.corpus.*"], seen.tables.why_absent(missing) if seen.tokens else UNCOUNTED)
         return
     estimates.miss(["firing_rate.corpus.*"], _no_place(seen))
     documents = seen.tables.table("documents")
