@@ -13,7 +13,7 @@ from tests.source import ROOT
 pytestmark = pytest.mark.lab
 
 SMALLER = {
-    "n_discovery": 48, "n_confirmation": 48, "per_contrast": 2, "random_features": 1, "causal_features": 1, "null_features": 39,
+    "n_discovery": 48, "n_confirmation": 48, "per_contrast": 2, "random_features": 1, "causal_features": 1, "null_features": 40,
     "max_tokens": 4000, "quality_tokens": 2000, "splice_tokens": 800, "held_out": 10, "behaviour_prompts": 4, "max_new_tokens": 8,
     "top_contexts": 4, "per_decile": 1, "label_shuffles": 2, "resamples": 200,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from safetycase.evidence.kinds.feature_documentation.cards import cards
 from safetycase.evidence.kinds.feature_documentation.causes import Causes, causes
 from safetycase.evidence.kinds.feature_documentation.changes import edited
 from safetycase.evidence.kinds.feature_documentation.findings import ContrastFacts, CorpusFacts, DictionaryFacts, Found
-from safetycase.evidence.kinds.feature_documentation.gates import Gated, gates
+from safetycase.evidence.kinds.feature_documentation.gates import Gated, adjusted, gates
 from safetycase.evidence.kinds.feature_documentation.labels_scored import labels_scored, scored_labels
 from safetycase.evidence.kinds.feature_documentation.limitations import limitations
 from safetycase.evidence.kinds.feature_documentation.names import estimate_names
@@ -62,16 +62,16 @@ def derive(tables: Tables, read: Read) -> Found:
 
 def _of_contrasts(seen: Observed, read: Read, estimates: Estimates) -> tuple[dict[str, Causes], dict[str, Gated]]:
     made, peaks = edited(seen), peaks_of(seen)
-    caused, gated = {}, {}
+    caused, judged = {}, {}
     for contrast in seen.contrasts:
         answers = {name: answers_of(seen, contrast, name) for name in judges_of(seen, contrast, read)}
-        first = next(iter(answers.values()))
-        caused[contrast] = causes(seen, contrast, made, first, read, estimates)
+        judged[contrast] = next(iter(answers.values()))
+        caused[contrast] = causes(seen, contrast, made, judged[contrast], read, estimates)
         behaviour(seen, caused[contrast], answers, read, estimates)
-        gated[contrast] = gates(seen, caused[contrast], peaks, first, read, estimates)
         capture(seen, contrast, read, estimates)
         probes(seen, contrast, read, estimates)
-    return caused, gated
+    family = adjusted(caused.values())
+    return caused, {contrast: gates(seen, found, family, peaks, judged[contrast], read, estimates) for contrast, found in caused.items()}
 
 
 def _absent(seen: Observed, read: Read, estimates: Estimates) -> dict[str, str]:
@@ -120,8 +120,13 @@ def _of_setup(setup: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _density_histogram(seen: Observed) -> tuple[tuple[float, float, int], ...]:
-    """How many features fire how often, in half powers of ten; features that never fired have the first bin, below one in all tokens."""
-    fired, tokens = seen.tables.table("density")["fired"], max(int(seen.setup["corpus"]["tokens"]), 1)
+    """How many features fire how often, in half powers of ten; features that never fired have the first bin, below one in all tokens.
+
+    Empty where tokens were not counted.
+    """
+    fired, tokens = seen.tables.table("density")["fired"], seen.tokens
+    if not tokens:
+        return ()
     lowest = float(np.floor(2 * np.log10(1 / tokens)) / 2)
     edges = np.arange(lowest, 0.25, 0.5)
     densities = np.log10(np.maximum(fired, 1) / tokens)

@@ -65,7 +65,7 @@ class Gate(Record):
     """It reads the contrast and ablation or steering pass."""
     p_ablation: float | None
     p_steering: float | None
-    """Adjusted by Holm's method over the tested features and both edits of the contrast."""
+    """Adjusted by Holm's method over both edits of every tested feature of every contrast of the step."""
     dose: float | None
     """The dose of steering that was chosen on discovery prompts."""
     dose_index: int | None = None

@@ -1,6 +1,6 @@
 """Which tested features pass the causal gate of a contrast: they read it, and ablating or steering them moves it beyond their nulls."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from safetycase.evidence.kinds.feature_documentation.answers import Answers
 from safetycase.evidence.kinds.feature_documentation.causes import Causes, Condition, Effect, dose_of
 from safetycase.evidence.kinds.feature_documentation.findings import Gate
 from safetycase.evidence.kinds.feature_documentation.observed import Observed
-from safetycase.evidence.kinds.feature_documentation.params import Read
+from safetycase.evidence.kinds.feature_documentation.params import Read, fewest_nulls
 from safetycase.evidence.kinds.feature_documentation.readings import Peaks, reads_contrast
 from safetycase.evidence.record import Unit
 from safetycase.evidence.stats import Interval, Undefined
@@ -36,40 +36,46 @@ class GateCondition:
     readable: bool = True
 
 
-def gates(seen: Observed, found: Causes, peaks: Peaks, answers: Answers | str, read: Read, estimates: Estimates) -> Gated:
+Family = Mapping[tuple[str, int, Condition], float]
+"""Contrast, feature and edit to the adjusted p value; every test of the step is one of the family."""
+
+
+def adjusted(causes: Iterable[Causes]) -> Family:
+    """Holm's p values over both edits of every tested feature of every contrast, an edit that could not be made counting as 1."""
+    raw = {(found.contrast, *key): _raw(effect) for found in causes for key, effect in found.effects.items()}
+    by_name = stats.holm({repr(key): p for key, p in raw.items()})
+    return {key: by_name[repr(key)] for key in raw}
+
+
+def _raw(effect: Effect | str) -> float:
+    return effect.test.p if isinstance(effect, Effect) and effect.test is not None else 1.0
+
+
+def gates(
+    seen: Observed, found: Causes, family: Family, peaks: Peaks, answers: Answers | str, read: Read, estimates: Estimates
+) -> Gated:  # fmt: skip
     """Every tested feature's gate, and the share that passes; nothing here depends on the level that the page shows.
 
-    Intervals are taken at level 1 - alpha; p values are Holm's over both edits of every tested feature, an edit that could not be made
-    counting as 1.
+    Intervals are taken at level 1 - alpha, p values from the `adjusted` ones of the whole step.
     """
-    adjusted = _adjusted(found)
-    made, lacking = {}, [*_few_nulls(found, read)]
+    made, lacking = {}, [*_few_nulls(found, len(family), read)]
     for feature in found.tested:
         reads = _reads(seen, found.contrast, feature, peaks, read)
-        ablation = _edit(seen, found, feature, "ablated", adjusted, read)
-        steering = _edit(seen, found, feature, "steered", adjusted, read)
+        ablation = _edit(seen, found, feature, "ablated", family, read)
+        steering = _edit(seen, found, feature, "steered", family, read)
         steering = _coherent(found, feature, steering, answers, seen, read)
         lacking += [f"{found.contrast}, feature {feature}: {each.why}" for each in (reads, ablation, steering) if not each.readable]
-        made[feature] = _gate(seen, found, feature, reads, ablation, steering, adjusted)
+        made[feature] = _gate(seen, found, feature, reads, ablation, steering, family)
     _put_share(found.contrast, made, seen, read, estimates)
     return Gated(made, tuple(lacking))
 
 
-def _adjusted(found: Causes) -> dict[tuple[int, Condition], float]:
-    raw = {}
-    for key, effect in found.effects.items():
-        raw[key] = effect.test.p if isinstance(effect, Effect) and effect.test is not None else 1.0
-    by_name = stats.holm({f"{feature} {condition}": p for (feature, condition), p in raw.items()})
-    return {(feature, condition): by_name[f"{feature} {condition}"] for feature, condition in raw}
-
-
-def _few_nulls(found: Causes, read: Read) -> Iterator[str]:
-    tests = 2 * len(found.tested)
+def _few_nulls(found: Causes, tests: int, read: Read) -> Iterator[str]:
+    least = fewest_nulls(tests, read.alpha)
     for condition, effects in found.nulls.items():
-        if tests and tests * stats.smallest_p(len(effects)) > read.alpha + 1e-12:
-            least = int(-(-tests // read.alpha)) - 1
+        if found.tested and len(effects) < least:
             yield (
-                f"{found.contrast}: {len(effects)} null features were {condition}, which lets none of {tests} tests pass Holm's correction "
+                f"{found.contrast}: {len(effects)} null features were {condition}, too few for {tests} tests under Holm's correction "
                 f"at {read.alpha:g}: at least {least} are needed."
             )
 
@@ -84,9 +90,7 @@ def _reads(seen: Observed, contrast: str, feature: int, peaks: Peaks, read: Read
     return GateCondition(False, f"Its AUROC on confirmation prompts, {_told(auroc, '.2f')}, is not bounded above {read.minimum_auroc:g}.")
 
 
-def _edit(
-    seen: Observed, found: Causes, feature: int, condition: Condition, adjusted: Mapping[tuple[int, Condition], float], read: Read
-) -> GateCondition:
+def _edit(seen: Observed, found: Causes, feature: int, condition: Condition, family: Family, read: Read) -> GateCondition:
     edit = "Ablation" if condition == "ablated" else "Steering"
     effect = found.effects[feature, condition]
     if isinstance(effect, str):
@@ -104,7 +108,7 @@ def _edit(
         bound = -read.minimum_effect if condition == "ablated" else read.minimum_effect
         side = "below" if condition == "ablated" else "above"
         return GateCondition(False, f"{edit} changes log-odds by {_told(change, '+.2f')} nats: not bounded {side} {bound:+g}.")
-    p = adjusted[feature, condition]
+    p = family[found.contrast, feature, condition]
     if p > read.alpha:
         return GateCondition(
             False,
@@ -127,11 +131,11 @@ def _coherent(found: Causes, feature: int, steering: GateCondition, answers: Ans
 
 def _gate(
     seen: Observed, found: Causes, feature: int, reads: GateCondition, ablation: GateCondition, steering: GateCondition,
-    adjusted: Mapping[tuple[int, Condition], float],
+    family: Family,
 ) -> Gate:  # fmt: skip
     passes = reads.holds and (ablation.holds or steering.holds)
     failed = [each.why for each in (reads, ablation, steering) if not each.holds]
-    p = {condition: _p(found, feature, condition, adjusted) for condition in ("ablated", "steered")}
+    p = {condition: _p(found, feature, condition, family) for condition in ("ablated", "steered")}
     index = found.doses[feature].index
     return Gate(
         contrast=found.contrast, reads=reads.holds, ablation=ablation.holds, steering=steering.holds, passes=passes,
@@ -140,9 +144,9 @@ def _gate(
     )  # fmt: skip
 
 
-def _p(found: Causes, feature: int, condition: Condition, adjusted: Mapping[tuple[int, Condition], float]) -> float | None:
+def _p(found: Causes, feature: int, condition: Condition, family: Family) -> float | None:
     effect = found.effects[feature, condition]
-    return adjusted[feature, condition] if isinstance(effect, Effect) and effect.test is not None else None
+    return family[found.contrast, feature, condition] if isinstance(effect, Effect) and effect.test is not None else None
 
 
 def _put_share(contrast: str, made: Mapping[int, Gate], seen: Observed, read: Read, estimates: Estimates) -> None:
@@ -152,7 +156,7 @@ def _put_share(contrast: str, made: Mapping[int, Gate], seen: Observed, read: Re
         return
     n, passing = len(made), sum(gate.passes for gate in made.values())
     low, high = stats.clopper_pearson(passing, n, read.level)
-    method = f"Clopper-Pearson; {passing} of {n} tested features pass the causal gate"
+    method = f"{passing} of {n} tested features pass the causal gate, a count of these; Clopper-Pearson as if they were drawn by lot"
     estimates.keep(name, Interval(passing / n, low, high, read.level, n, n, method), Unit.FRACTION)
 
 

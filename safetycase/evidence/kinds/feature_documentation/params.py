@@ -1,5 +1,6 @@
 """What a plan may set for feature documentation: what is asked of model and dictionary, and how the answers are read."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 PROMPTS_OF_A_STEP = 30
 """Tokens of a prompt, as the cost estimate counts them."""
 MOST_CAUSAL = 40
+"""Features that a step intervenes on, over all contrasts."""
 
 
 class Behaviour(Record):
@@ -104,8 +106,9 @@ class Read(Record):
     """Text judges of generated answers; the first decides."""
     level: Level = 0.95
     resamples: Annotated[int, Field(ge=200)] = 2000
-    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
-    """Holm's correction over the tested features of a contrast keeps the chance of any false pass at or below this."""
+    alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
+    """Holm's correction over all tests of the step (two edits of every tested feature of every contrast) keeps the chance of any false
+    pass at or below this."""
     minimum_auroc: Annotated[float, Field(ge=0.5, le=1)] = 0.7
     """A feature is one of the contrast where the interval of its AUROC on confirmation prompts lies above this."""
     minimum_effect: Annotated[float, Field(gt=0)] = 0.5
@@ -166,16 +169,18 @@ def problems(ask: Ask, read: Read) -> tuple[str, ...]:
 
 
 def _of_causes(ask: Ask, read: Read) -> Iterator[str]:
-    tested = 2 * min(ask.causal_features, ask.per_contrast)
+    features = len(ask.contrasts) * min(ask.causal_features, ask.per_contrast)
+    least = fewest_nulls(2 * features, read.alpha)
     if ask.causal_features > ask.per_contrast:
         yield f"causal_features: {ask.causal_features} of only {ask.per_contrast} documented per contrast"
-    if tested and (1 + ask.null_features) * read.alpha < tested:
-        least = int(-(-tested // read.alpha)) - 1
+    if features > MOST_CAUSAL:
+        yield f"causal_features: {features} over {len(ask.contrasts)} contrasts; expected at most {MOST_CAUSAL}"
+    if ask.null_features < least:
         yield (
-            f"null_features: {ask.null_features} can give no p below 1/{ask.null_features + 1}, so none of {tested} tests (two edits each) "
-            f"passes Holm's correction at {read.alpha:g}; expected at least {least}"
+            f"null_features: {ask.null_features} are too few for {2 * features} tests (two edits of {features} features) under Holm's "
+            f"correction at {read.alpha:g}; expected at least {least}"
         )
-    if tested and len(ask.doses) < 5:
+    if features and len(ask.doses) < 5:
         yield f"doses: found {len(ask.doses)}, expected at least 5: one dose shows no dose-response"
     if any(dose <= 0 for dose in (*ask.doses, *ask.clamps)):
         yield "doses: found one that is not above zero"
@@ -183,9 +188,17 @@ def _of_causes(ask: Ask, read: Read) -> Iterator[str]:
         yield "doses: expected each once, ascending"
 
 
+def fewest_nulls(tests: int, alpha: float) -> int:
+    """Null features that so many tests under Holm's correction ask for: N x alpha >= tests, which is 20 per test at 0.05.
+
+    The smallest p, 1 / (1 + N), passes already at (1 + N) x alpha >= tests; of the two rules this is the stricter, by one feature.
+    """
+    return math.ceil(tests / alpha - 1e-9)
+
+
 def _of_contrasts(ask: Ask) -> Iterator[str]:
     for name, contrast in ask.contrasts.items():
-        if name in ("feature", "random"):
+        if name.split("-")[0] in ("feature", "random"):
             yield f"contrasts: {name}: the name stands for features that are named or drawn by lot; expected another"
         if contrast.present == contrast.absent:
             yield f"contrasts: {name}: present and absent are the same prompt set {contrast.present!r}"
@@ -194,6 +207,13 @@ def _of_contrasts(ask: Ask) -> Iterator[str]:
         taken = {PRESENT, ABSENT} & set(contrast.variants)
         if taken:
             yield f"contrasts: {name}: variants: {sorted(taken)[0]!r} is a class of the contrast; expected another name"
+        for variant in contrast.variants:
+            others = [other for other in ask.contrasts if other != name and population(name, variant).startswith(population(other, ""))]
+            if others and len(others[0]) > len(name):
+                yield (
+                    f"contrasts: {name}: variants: {variant!r} makes {population(name, variant)!r}, which is taken for a population of the "
+                    f"contrast {others[0]!r}; expected another name"
+                )
 
 
 def _of_sizes(ask: Ask) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tests.evidence.kinds.feature_documentation.synthetic import READ, ask, foun
 
 OPTIONAL = tuple(spec.name for spec in TABLES if spec.optional and not spec.name.startswith("windows"))
 SMALL = {"nulls": 30, "tested": 1, "n_test": 12, "answers": 6, "documents": 12, "held_out": 10, "shuffles": 4, "families": 4}
-"""Knobs that make tables in a tenth of a second; one tested feature needs 39 null features, so its contrast is inconclusive."""
+"""Knobs that make tables in a tenth of a second; one tested feature needs 40 null features, so its contrast is inconclusive."""
 
 
 def matched(name: str, what: Found) -> bool:
@@ -158,7 +158,7 @@ def test_no_contrast_that_could_be_asked_is_not_applicable() -> None:
 @pytest.mark.parametrize(
     ("truth", "reason"),
     [
-        pytest.param({"nulls": 30}, "30 null features were ablated, which lets none of 6 tests pass", id="few nulls"),
+        pytest.param({"nulls": 30}, "30 null features were ablated, too few for 6 tests", id="few nulls"),
         pytest.param({"without": frozenset({"causes"})}, "no feature was intervened on", id="no causes"),
         pytest.param({"without": frozenset({"quality"})}, "How well the dictionary reconstructs is not known", id="no quality"),
         pytest.param({"without": frozenset({"readings"})}, "Its AUROC on confirmation prompts is not known", id="no readings"),
@@ -225,6 +225,33 @@ def test_a_card_says_whether_the_feature_is_dead_dense_or_live(fired: int, statu
 
     assert after.cards[0].status == status
     assert after.cards[0].density == fired / after.corpus.tokens
+
+
+def test_of_tokens_that_were_not_counted_nothing_is_said_of_density() -> None:
+    """As imports of dashboards have it: neither dead nor live, no share, no histogram, and nothing where weights would stand."""
+    before = tables(**SMALL, without=frozenset({"firing", "documents"}))
+    setup = next(before.table("setup").rows())
+    rows = [{**row, "decoder_norm": None, "encoder_bias": None} for row in before.table("documented").rows()]
+    uncounted = {**setup, "corpus": {**setup["corpus"], "tokens": 0}}
+    after = derive(with_rows(before, setup=stored("setup", [uncounted]), documented=stored("documented", rows)), READ)
+    card = after.cards[0]
+
+    assert {each.status for each in after.cards} == {"unknown"}
+    assert (card.density, card.decoder_norm, card.encoder_bias) == (None, None, None)
+    assert after.density_histogram == ()
+    for name in ("dead_share.features.corpus", "dense_share.features.corpus", "firing_rate.corpus.tokens#refusal-1"):
+        assert "tokens of the corpus were not counted" in after.absent[name]
+    assert any("tokens of the corpus were not counted" in each.lower() for each in after.limitations)
+
+
+def test_shares_of_features_need_all_of_them() -> None:
+    """A file of some features says nothing of how many of all are dead."""
+    before = tables(**SMALL)
+    rows = list(before.table("density").rows())[:-1]
+
+    after = derive(with_rows(before, density=stored("density", rows)), READ)
+
+    assert after.absent["dead_share.features.corpus"] == "255 of 256 features were counted"
 
 
 def test_the_density_histogram_counts_every_feature_once() -> None:

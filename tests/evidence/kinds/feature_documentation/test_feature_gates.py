@@ -8,7 +8,7 @@ import pytest
 
 from safetycase.evidence.kinds.feature_documentation import derive
 from safetycase.evidence.kinds.feature_documentation.findings import Found, Gate
-from safetycase.evidence.record import Estimate
+from safetycase.evidence.record import Estimate, Outcome
 from safetycase.evidence.tables import Table
 from tests.evidence.kinds.feature_documentation.synthetic import READ, found, tables
 
@@ -40,17 +40,17 @@ def test_a_planted_cause_passes_every_condition() -> None:
 
 
 def test_features_that_do_what_null_features_do_pass_no_oftener_than_alpha() -> None:
-    """Over 40 observations whose tested features read the contrast and have effects from the distribution of the nulls.
+    """Over 60 observations whose tested features read the contrast and have effects from the distribution of the nulls.
 
     Effects are large beside the declared minimum, so that Holm's correction alone holds the gate; any false pass counts.
     """
-    read = READ.model_copy(update={"alpha": 0.2, "minimum_auroc": 0.5, "max_kl": 100.0})
-    runs = 40
-    truth = {**QUICK, "causal": 0, "reading": 3, "auroc": 0.99, "spread": 4.0, "nulls": 40, "n_test": 6, "n_validation": 2, "families": 3}
+    read = READ.model_copy(update={"alpha": 0.1, "minimum_auroc": 0.5, "max_kl": 100.0})
+    runs = 60
+    truth = {**QUICK, "causal": 0, "reading": 3, "auroc": 0.999, "spread": 4.0, "nulls": 60, "n_test": 6, "n_validation": 2, "families": 6}
 
     passed = sum(any(gate.passes for gate in gates(found(read, **truth, seed=seed)).values()) for seed in range(runs))
 
-    assert 0 < passed <= runs * (0.2 + 3 * np.sqrt(0.2 * 0.8 / runs))
+    assert 0 < passed <= runs * (0.1 + 3 * np.sqrt(0.1 * 0.9 / runs))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,22 @@ def test_one_edit_is_enough_for_a_feature_that_reads() -> None:
 
 
 def test_too_few_null_features_let_nothing_pass() -> None:
-    """Six tests need at least 119; with 118 the smallest p fails Holm's correction, with 119 it passes."""
+    """Six tests need 120, and say so; with fewer than 119 the smallest p fails Holm's correction as well."""
     assert not any(gate.passes for gate in gates(found(nulls=118)).values())
-    assert first(nulls=119).passes
+    assert "at least 120 are needed" in found(nulls=119).reasons[0]
+    assert (first(nulls=120).passes, found(nulls=120).outcome) == (True, Outcome.CONCLUSIVE)
+
+
+def test_tests_of_all_contrasts_are_one_family() -> None:
+    """A second contrast doubles the tests: what passed alone does not any more, and 240 null features are needed."""
+    alone, both = found(), found(contrasts=("refusal", "deceit"))
+
+    def p_of_refusal(what: Found) -> float | None:
+        return next(gate.p_ablation for card in what.cards for gate in card.gates if gate.contrast == "refusal")
+
+    assert p_of_refusal(alone) == pytest.approx(6 / 121)
+    assert p_of_refusal(both) == pytest.approx(12 / 121)
+    assert any("too few for 12 tests" in reason and "240" in reason for reason in both.reasons)
 
 
 def test_doses_off_target_are_passed_over_for_tested_and_null_features_alike() -> None:
