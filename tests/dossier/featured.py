@@ -207,9 +207,10 @@ def _contrast(tested: tuple[int, ...]) -> dict[str, Estimate]:
         ("random-k-2", 0.58),
         ("random-k-5", 0.63),
         ("dense", 0.995),
-        ("shuffled", 0.5),
     ):
-        named[f"probe_auroc.refusal.{probe}"] = estimate(value, 0.006 if value > 0.98 else 0.05, Unit.AUROC, n=192)
+        draws = Null(what="dense probes of permuted labels", n=100, quantiles={"0.05": 0.3, "0.95": 0.7}, p=1 / 101)
+        nulls = (draws,) if probe == "dense" else ()
+        named[f"probe_auroc.refusal.{probe}"] = estimate(value, 0.006 if value > 0.98 else 0.05, Unit.AUROC, n=192, nulls=nulls)
     return named
 
 
@@ -300,7 +301,7 @@ def _of_cards(rng: random.Random, made: list[Card], tested: tuple[int, ...]) -> 
         slot = card.slots[0]
         good = index == 0
         if card.status != "dead":
-            named[f"firing_rate.corpus.tokens#{slot}"] = estimate(card.density, 0.0008, n=998_400, clusters=4012)
+            named[f"firing_rate.corpus.tokens#{slot}"] = estimate(card.density or 0.0, 0.0008, n=998_400, clusters=4012)
         named[f"activation_auroc.refusal.confirmation#{slot}"] = estimate(0.97 if good else 0.55, 0.04, Unit.AUROC, n=192)
         named[f"natural_association.refusal-present.within#{slot}"] = estimate(0.41 if good else 0.02, 0.3, Unit.CORRELATION, n=96)
         named[f"firing_rate.refusal-present.prompts#{slot}"] = estimate(0.94 if good else 0.3, 0.1, n=96)
@@ -309,7 +310,7 @@ def _of_cards(rng: random.Random, made: list[Card], tested: tuple[int, ...]) -> 
         shuffled = Null(what="labels of other features on the same windows", n=20, quantiles={"0.05": 0.01, "0.95": 0.2}, p=1 / 21)
         named[f"label_precision.corpus.natural@rule#{slot}"] = estimate(0.72, 0.2, n=80, nulls=(shuffled,))
         named[f"label_recall.corpus.natural@rule#{slot}"] = estimate(0.6, 0.2, n=40)
-        named[f"label_balanced_accuracy.corpus.zero@rule#{slot}"] = estimate(0.81, 0.1, n=80)
+        named[f"label_balanced_accuracy.corpus.zero@rule#{slot}"] = estimate(0.81, 0.1, n=80, nulls=(shuffled,))
         named[f"label_balanced_accuracy.corpus.neighbour@rule#{slot}"] = estimate(0.7, 0.15, n=80)
         if card.feature in tested:
             named |= _causes(slot, good)

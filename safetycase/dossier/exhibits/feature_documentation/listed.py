@@ -185,15 +185,20 @@ def _probes(found: Found) -> Table | None:
     for contrast in found.contrasts:
         start = f"probe_auroc.{contrast.name}."
         named = sorted((name for name in found.estimates if name.startswith(start)), key=_probe_order)
-        rows += [(Cell(contrast.name), Cell(_probe(name.removeprefix(start))), Cell(shown(found, name), "number")) for name in named]
+        rows += [(Cell(contrast.name), Cell(_probe(name.removeprefix(start))), _beside_shuffled(found, name)) for name in named]
     if not rows:
         return None
     columns = (Cell("Contrast"), Cell("Probe"), Cell("AUROC", "number"))
     caption = (
         "Linear probes fitted on discovery prompts, scored on confirmation prompts. Where the dense probe does much better, few features "
-        "hold little of the contrast."
+        "hold little of the contrast. p: dense probes of permuted labels at least as good."
     )
     return Table("Few features against the whole site", columns, tuple(rows), caption, widths=(20, 50, 30))
+
+
+def _beside_shuffled(found: Found, name: str) -> Cell:
+    nulls = "; ".join(numbers.p_value(null) for null in found.estimates[name].nulls)
+    return Cell(shown(found, name), "number", note=nulls)
 
 
 def _probe(condition: str) -> str:
@@ -203,13 +208,13 @@ def _probe(condition: str) -> str:
         return f"{number} {features} drawn by lot"
     if condition.startswith("k-"):
         return f"{number} {features}, those that tell most on discovery prompts"
-    return {"dense": "dense: the site itself", "shuffled": "dense, labels shuffled"}.get(condition, condition)
+    return "dense: the site itself" if condition == "dense" else condition
 
 
 def _probe_order(name: str) -> tuple[int, int]:
     condition = name.split(".")[2]
     number = condition.rpartition("-")[2]
-    kinds = ("k-", "random-k-", "dense", "shuffled")
+    kinds = ("k-", "random-k-", "dense")
     return next((index for index, each in enumerate(kinds) if condition.startswith(each)), 9), int(number) if number.isdigit() else 0
 
 

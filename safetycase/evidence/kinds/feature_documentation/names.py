@@ -65,7 +65,7 @@ def _contrast(name: str, contrast: Contrast, ask: Ask, read: Read) -> Iterator[s
             yield f"log_odds_change.{present}.{part}#{direction}"
         for part in ("reconstruction", "error"):
             yield f"captured_share.{present}.{part}#{direction}"
-    for probe in (*(f"k-{k}" for k in ask.probe_sizes), *(f"random-k-{k}" for k in ask.probe_sizes), "dense", "shuffled"):
+    for probe in (*(f"k-{k}" for k in ask.probe_sizes), *(f"random-k-{k}" for k in ask.probe_sizes), "dense"):
         yield f"probe_auroc.{name}.{probe}"
     yield f"absorption_rate.{present}.full"
     yield f"absorbed_fraction.{present}.partial"

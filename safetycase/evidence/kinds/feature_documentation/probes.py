@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from safetycase.evidence import stats
-from safetycase.evidence.estimates import Estimates
+from safetycase.evidence.estimates import Estimates, null_record
 from safetycase.evidence.kinds.feature_documentation.observed import Observed
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, Read, population
 from safetycase.evidence.record import Unit
@@ -17,6 +17,7 @@ from safetycase.evidence.tables import Table
 Values = Mapping[str, float]
 """Confirmation prompt to value."""
 
+SHUFFLED = "dense probes of permuted labels, every permutation counted"
 PAIR_METHODS = ("dictionary", "random")
 
 
@@ -50,9 +51,18 @@ def _put_probes(seen: Observed, contrast: str, read: Read, estimates: Estimates)
         estimates.miss([f"probe_auroc.{contrast}.*"], rows)
         return
     estimates.miss([f"probe_auroc.{contrast}.*"], "a probe of so many features was not fitted")
-    for (probe,), scores in rows.by("probe").items():
-        if re.fullmatch(r"(random-)?k-\d+|dense|shuffled", probe):
-            estimates.put(f"probe_auroc.{contrast}.{probe}", partial(_auroc, seen, contrast, scores, read.level), Unit.AUROC)
+    by_probe = {key[0]: each for key, each in rows.by("probe").items()}
+    shuffled = [by_probe[probe] for probe in sorted(by_probe) if re.fullmatch(r"shuffled-\d+", probe)]
+    for probe, each in by_probe.items():
+        if re.fullmatch(r"(random-)?k-\d+|dense", probe):
+            name = f"probe_auroc.{contrast}.{probe}"
+            try:
+                made = _auroc(seen, contrast, each, read.level)
+            except Undefined as undefined:
+                estimates.miss([name], undefined.reason)
+                continue
+            draws = [_auroc(seen, contrast, drawn, read.level).value for drawn in shuffled] if probe == "dense" else []
+            estimates.keep(name, made, Unit.AUROC, [null_record(SHUFFLED, stats.null_test(made.value, draws, "greater"))] if draws else ())
 
 
 def _auroc(seen: Observed, contrast: str, rows: Table, level: float) -> Interval:

@@ -205,7 +205,7 @@ CAUSES = TableSpec(
     ),
 )  # fmt: skip
 COMPLETIONS = TableSpec(
-    name="completions", format="jsonl", optional=True, about="Answers to confirmation prompts, unedited (feature -1, edit none) and under edits.",
+    name="completions", format="jsonl", optional=True, about="Answers to confirmation prompts, unedited (feature -1, edit none) and under edits; steered, also to prompts of the split validation.",
     columns=(
         _CONTRAST, _FEATURE, _column("edit", "string", "none, ablate, clamp or steer."), _DOSE, _column("population", "string", "As in items."), _ITEM,
         Column(name="text", type="string", about="The answer.", sensitivity=RESTRICTED),
@@ -231,7 +231,7 @@ CAPTURE = TableSpec(
 PROBES = TableSpec(
     name="probes", format="parquet", optional=True, about="Scores of linear probes on confirmation prompts, fitted on discovery prompts.",
     columns=(
-        _CONTRAST, _column("probe", "string", "k-<n> (so many features), dense (the site itself), random-k-<n> (features drawn by lot), shuffled (dense, labels permuted)."),
+        _CONTRAST, _column("probe", "string", "k-<n> (so many features), dense (the site itself), random-k-<n> (features drawn by lot), shuffled-<n> (dense, permuted labels: each once)."),
         _column("population", "string", "As in items."), _ITEM, _column("score", "float", "Decision value; above 0 means present.", public=False),
     ),
 )  # fmt: skip

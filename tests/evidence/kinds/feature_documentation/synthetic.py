@@ -111,6 +111,7 @@ class Planted:
     held_out: int = 20
     shuffles: int = 10
     probe_sizes: tuple[int, ...] = (1, 2, 5)
+    shuffled_probes: int = 19
     stopped: Mapping[str, str] = field(default_factory=dict)
     """Contrast to why its log-odds could not be asked."""
     without: frozenset[str] = frozenset()
@@ -572,7 +573,8 @@ def _capture(plan: Planted) -> Iterator[Row]:
 
 def _probes(plan: Planted) -> Iterator[Row]:
     rng = _rng(plan, "probes")
-    strength = {"dense": 3.0, "shuffled": 0.0, **{f"k-{k}": 1.0 + 0.3 * k for k in plan.probe_sizes}}
+    strength = {"dense": 3.0, **{f"k-{k}": 1.0 + 0.3 * k for k in plan.probe_sizes}}
+    strength |= {f"shuffled-{n}": 0.0 for n in range(1, plan.shuffled_probes + 1)}
     strength |= {f"random-k-{k}": 0.1 * k for k in plan.probe_sizes}
     for contrast in plan.contrasts:
         for probe, gap in strength.items():

@@ -74,6 +74,17 @@ def test_confirmation_numbers_rest_on_confirmation_prompts_alone() -> None:
     assert [found().estimates[f"{name}#refusal-1"].n for name in names] == [24, 24, 48]
 
 
+def test_the_dense_probe_stands_beside_every_permutation() -> None:
+    """None is picked: the AUROCs of all 19 are its null, and they lie about chance."""
+    estimates = found().estimates
+    null = estimates["probe_auroc.refusal.dense"].nulls[0]
+
+    assert (null.n, null.p) == (19, 1 / 20)
+    assert null.quantiles["0.05"] < 0.5 < null.quantiles["0.95"] < estimates["probe_auroc.refusal.dense"].value
+    assert [name for name in estimates if "shuffled" in name] == []
+    assert estimates["probe_auroc.refusal.k-1"].nulls == ()
+
+
 def test_an_effect_of_one_class_says_how_many_prompts_and_families() -> None:
     """24 prompts of 8 families, and every null feature beside them."""
     estimate = found().estimates["log_odds_change.refusal-present.ablated#refusal-1"]
