@@ -12,6 +12,8 @@ from safetycase.case.declared import ProviderRole
 from safetycase.case.requirements.coverage import Answers, coverage, packs_used, requirement_state
 from safetycase.case.requirements.covered import RequirementStatus, SlotState, SlotStatus, State
 from safetycase.case.requirements.loading import Packs, load_packs
+from safetycase.case.requirements.minimum import unmet
+from safetycase.case.requirements.packs import Minimum
 from safetycase.errors import RenderError
 from safetycase.evidence.record import Findings, Outcome
 from safetycase.resources import Templates, bundled, overlaid
@@ -157,6 +159,37 @@ def test_evidence_below_the_minimum_counts_for_nothing(tmp_path: Path, minimum: 
     else:
         assert (status.state, line.state) == ("missing", "below the minimum")
         assert lacking in line.unmet[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "met"),
+    [
+        pytest.param("effect.corpus.all#a-1", "effect.corpus.all@judge#a-1", True, id="the item that is asked for"),
+        pytest.param("effect.corpus.all#a-1", "effect.corpus.all#a-10", False, id="another item"),
+        pytest.param("effect.corpus.all#*", "effect.corpus.all@judge#a-10", True, id="any item"),
+        pytest.param("effect.corpus.all#*", "effect.corpus.all", False, id="the whole is no item"),
+        pytest.param("effect.corpus.all", "effect.corpus.all#a-1", False, id="an item is not the whole"),
+    ],
+)
+def test_a_minimum_asks_for_the_whole_or_for_an_item(asked: str, given: str, met: bool) -> None:
+    """One feature's number does not stand for all, nor all for one; the reason for what is absent is that of the item."""
+    one = next(iter(found().estimates.values()))
+    bare = Findings.model_construct(
+        **{**vars(found()), "estimates": {given: one}, "absent": {"effect.corpus.all@judge#b-1": "no such rank"}}
+    )
+
+    lacking = unmet(Minimum(estimates=(asked,)), bare, declared_before=True)
+
+    assert (lacking == ()) == met
+    assert met or ("no such rank" in lacking[0]) == asked.endswith("*")
+
+
+def test_a_minimum_asks_for_no_name_that_a_kind_never_gives(tmp_path: Path) -> None:
+    """What is estimated of single items alone cannot be asked for without one."""
+    rules = [{**rule(), "kind": "feature_documentation", "minimum": {"estimates": ["firing_rate.corpus.tokens"]}}]
+
+    with pytest.raises(RenderError, match=r"has no estimate 'firing_rate\.corpus\.tokens'"):
+        load_packs(write(tmp_path, requirement(evidence=rules)))
 
 
 def test_a_minimum_holds_for_absent_estimates(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from safetycase.case.claims import Claim, Criterion
 from safetycase.case.goals import NodeType
 from safetycase.case.judging import Judged
 from safetycase.case.requirements.coverage import Answers, coverage
+from safetycase.case.requirements.covered import EvidenceState
 from safetycase.case.requirements.loading import load_packs
 from safetycase.dossier import colours, exhibits
 from safetycase.dossier.documents import _attachments
@@ -34,13 +35,13 @@ from safetycase.evidence.kinds.feature_documentation.derive import derive
 from safetycase.evidence.kinds.feature_documentation.findings import Card, Found
 from safetycase.evidence.kinds.feature_documentation.names import estimate_names
 from safetycase.evidence.kinds.feature_documentation.params import Ask, Read
-from safetycase.evidence.record import Findings, Imported, Outcome
+from safetycase.evidence.record import Imported, Outcome
 from safetycase.evidence.samples import label_texts, sample_texts, window_texts, with_labels
 from safetycase.evidence.tables import Tables
 from safetycase.resources import bundled
 from tests.benchmarks.rendering import coloured_spans
 from tests.dossier import cases, featured
-from tests.dossier.synthetic import digest
+from tests.dossier.synthetic import digest, estimate
 from tests.dossier.test_figures import SVG
 from tests.dossier.test_hostile import STRINGS, TOKENS, Skeleton
 from tests.dossier.test_press import inside
@@ -48,6 +49,7 @@ from tests.evidence.kinds.feature_documentation import synthetic
 
 SECRET = " zyzzyva"
 """A word that stands in the corpus and nowhere else."""
+NO_LABEL = "no estimate label_balanced_accuracy.corpus.zero#*"
 
 
 def page(story: cases.Story, dossier: Dossier | None = None) -> str:
@@ -384,10 +386,44 @@ def test_features_speak_to_a_clause_only_with_the_quality_of_their_dictionary(qu
     """A pack that takes features as part of an answer asks how good the dictionary is; without that, they are below its minimum."""
     result = featured.found()
     left = {name: each for name, each in result.estimates.items() if quality or not name.startswith("explained_variance.")}
-    findings: dict[str, Findings] = {featured.STEP: result.model_copy(update={"estimates": left})}
+    lines = bearing("nist:MS-2.9-001", result.model_copy(update={"estimates": left}))
+
+    assert [line.state for line in lines] == ["counts" if quality else "below the minimum"]
+    assert quality or any("no estimate explained_variance.corpus.dictionary" in reason for line in lines for reason in line.unmet)
+
+
+@pytest.mark.parametrize(
+    ("row", "lost", "lacking"),
+    [
+        pytest.param("cop-s:3.2", "#random-", "no estimate firing_rate.corpus.tokens#random-1", id="nothing drawn by lot"),
+        pytest.param(
+            "nist:MS-2.9-001", "label_balanced_accuracy", "no estimate label_balanced_accuracy.corpus.zero#*", id="no scored label"
+        ),
+        pytest.param(
+            "aia:14.4.c", "label_balanced_accuracy", "no estimate label_balanced_accuracy.corpus.zero#*", id="nothing to interpret by"
+        ),
+        pytest.param("aia:14.4.c", "", "stands beside no null", id="a score beside no null"),
+    ],
+)
+def test_features_speak_to_a_clause_only_with_what_it_is_about(row: str, lost: str, lacking: str) -> None:
+    """Unexpected features are drawn by lot, and an interpretation has a label that was scored beside other features' labels."""
+    result = featured.found()
+    met = {**result.estimates, "firing_rate.corpus.tokens#random-1": estimate(0.01, 0.005, n=998_400)}
+    left = {name: each for name, each in met.items() if not lost or lost not in name}
+    if not lost:
+        left = {name: each.model_copy(update={"nulls": ()}) for name, each in left.items()}
+
+    assert [line.state for line in bearing(row, result.model_copy(update={"estimates": met}))] == ["counts"]
+    (line,) = bearing(row, result.model_copy(update={"estimates": left}))
+    assert line.state == "below the minimum"
+    assert lacking in line.unmet[0]
+
+
+def bearing(row: str, result: Found) -> list[EvidenceState]:
+    """How the findings stand in the slots of a requirement, for a provider that both laws bind."""
     answers = Answers(
-        role="provider-gpai",
-        findings=findings,
+        role="provider-gpai" if row.startswith(("cop", "nist")) else "provider-high-risk",
+        findings={featured.STEP: result},
         declared_before=lambda step: True,
         attestations=Attestations(sha256=digest("attestations"), facts={}),
         recorded={},
@@ -396,10 +432,7 @@ def test_features_speak_to_a_clause_only_with_the_quality_of_their_dictionary(qu
         as_of=cases.TODAY,
     )
     rows = {each.id: each for each in coverage(load_packs(bundled()), answers)}
-    lines = [line for slot in rows["nist:MS-2.9-001"].slots for line in slot.evidence if line.kind == "feature_documentation"]
-
-    assert [line.state for line in lines] == ["counts" if quality else "below the minimum"]
-    assert quality or any("no estimate explained_variance.corpus.dictionary" in reason for line in lines for reason in line.unmet)
+    return [line for slot in rows[row].slots for line in slot.evidence if line.kind == "feature_documentation"]
 
 
 def test_an_argument_takes_features_in_no_stronger_role_than_they_bear() -> None:

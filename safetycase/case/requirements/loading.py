@@ -81,10 +81,10 @@ def _check(requirement: Requirement, pack: Pack, located: LocatedYaml, at: Place
 
 
 def _estimates(kind: str) -> frozenset[str]:
-    """`quantity.population.condition` of all estimates that a kind may give, whoever judges."""
+    """`quantity.population.condition[#item]` of all estimates that a kind may give, whoever judges; `#*` is any item."""
     loaded = kinds.load(kind)
-    names = loaded.estimate_names(loaded.Ask(), loaded.Read(), {})
-    return frozenset(name.split("@")[0].split("#")[0] for name in names)
+    parted = [name.partition("#") for name in loaded.estimate_names(loaded.Ask(), loaded.Read(), {})]
+    return frozenset(f"{stem.split('@')[0]}{mark}{each}" for stem, mark, item in parted for each in (item, "*" if item else ""))
 
 
 def _texts(requirement: Requirement) -> Iterator[str]:

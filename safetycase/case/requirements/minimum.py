@@ -19,7 +19,7 @@ def _unmet(minimum: Minimum, found: Findings, declared_before: bool) -> Iterator
     for name in dict.fromkeys((*minimum.estimates, *minimum.nulls)):
         estimates = _named(found, name)
         if not estimates:
-            yield f"no estimate {name} ({why_absent(name, found)})"
+            yield f"no estimate {name} ({_why_absent(found, name)})"
         elif found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, name):
             yield f"{name} rests on an edit that does not apply: {'; '.join(found.reasons)}"
         else:
@@ -41,5 +41,19 @@ def _wanting(minimum: Minimum, name: str, estimate: Estimate) -> Iterator[str]:
 
 
 def _named(found: Findings, name: str) -> list[Estimate]:
-    """Estimates of this quantity, population and condition, by whichever judge; those of single items do not stand for all."""
-    return [each for full, each in found.estimates.items() if full.split("@")[0] == name and "#" not in full]
+    """Estimates of this quantity, population and condition, by whichever judge.
+
+    Those of single items do not stand for all: a name asks for them by `#item`, or for any one by `#*`.
+    """
+    return [each for full, each in found.estimates.items() if _is_named(full, name)]
+
+
+def _why_absent(found: Findings, name: str) -> str:
+    """The reason that stands beside the name, or beside one that it takes in."""
+    return next((reason for full, reason in found.absent.items() if _is_named(full, name)), why_absent(name, found))
+
+
+def _is_named(full: str, name: str) -> bool:
+    stem, _, item = full.partition("#")
+    asked, _, wanted = name.partition("#")
+    return stem.split("@")[0] == asked and (item == wanted or (wanted == "*" and item != ""))

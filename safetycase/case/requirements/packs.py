@@ -128,7 +128,7 @@ class Minimum(Record):
 
     outcome: Literal["conclusive"] | None = None
     estimates: tuple[str, ...] = ()
-    """`quantity.population.condition` of estimates that must be there; of several judges any one will do."""
+    """`quantity.population.condition` of estimates that must be there, by any judge; `#item` is one item's, `#*` any one's."""
     n: Annotated[int, Field(ge=1)] | None = None
     """Least n of each of these estimates."""
     clusters: Annotated[int, Field(ge=2)] | None = None
