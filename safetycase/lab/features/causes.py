@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from safetycase.evidence.kinds.feature_documentation.params import ABSENT, PRESENT, population
-from safetycase.evidence.tables import Row
+from safetycase.evidence.tables import Row, Table
 from safetycase.lab.features.answers import answers
 from safetycase.lab.features.edited_passes import EditedPasses, edited_passes
 from safetycase.lab.features.null_features import matched_features
@@ -52,10 +53,9 @@ def causes(
         yield from study.shards.rows("causes", part, partial(bench.rows, [feature], "tested"))
     norms = study.dictionary.directions().norm(dim=-1).cpu()
     nulls = matched_features(norms, discovery_peaks(study, contrast), tested, study.ask.null_features)
-    for start in range(0, len(nulls.features), NULLS_PER_SHARD):
-        yield Progress(f"null features for {contrast.name}", start, len(nulls.features))
-        group = nulls.features[start : start + NULLS_PER_SHARD]
-        yield from study.shards.rows("causes", f"{contrast.name}.nulls-{start}", partial(bench.rows, group, "null"))
+    for part, group in _null_shards(study, contrast, nulls.features).items():
+        yield Progress(f"null features for {contrast.name}", int(part.rpartition("-")[2]), len(nulls.features))
+        yield from study.shards.rows("causes", part, partial(bench.rows, group, "null"))
     treated = {each: [treatments.ablation(each), *treatments.steering(each), *treatments.clamping(each)] for each in tested}
     yield from answers(study, contrast, treated)
     return nulls.note
@@ -140,6 +140,21 @@ class _Side:
             return torch.stack([refusal_log_odds(logits, target), divergence], dim=1)
 
         return scores
+
+
+def _null_shards(study: FeatureStudy, contrast: AskedContrast, chosen: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Shard to its null features. Those of an earlier attempt keep theirs, and others are filled up with what is in none of them.
+
+    The peaks that null features are matched by are measured again when a run is resumed: rounding may then choose others.
+    """
+    sizes = {
+        f"{contrast.name}.nulls-{start}": len(chosen[start : start + NULLS_PER_SHARD]) for start in range(0, len(chosen), NULLS_PER_SHARD)
+    }
+    stored = {part: study.shards.inputs.finished("causes", part) for part in sizes}
+    kept = {part: tuple(dict.fromkeys(table["feature"].tolist())) for part, table in stored.items() if isinstance(table, Table)}
+    taken = {feature for group in kept.values() for feature in group}
+    left = iter([feature for feature in chosen if feature not in taken])
+    return {part: kept.get(part) or tuple(islice(left, size)) for part, size in sizes.items()}
 
 
 def _others(logits: Float[Tensor, "row vocab"], target: Int[Tensor, "token"]) -> Bool[Tensor, "vocab"]:

@@ -54,7 +54,8 @@ def stand_out(activations: Float[Tensor, "prompt feature"], groups: Sequence[Gro
     """Of every group, how far its most telling feature stands out: between its classes, and between it and all other groups.
 
     The difference of mean activations, in absolute value, is standardised over the features that are not zero on every prompt; its
-    largest value is the score (Gulko et al. 2025; there pairs of stories, here groups of prompts). 0 where no feature differs from the others.
+    largest value is the score (Gulko et al. 2025; there pairs of stories, here groups of prompts). 0 where no feature differs from
+    the others.
     """
     live = activations[:, (activations != 0).any(dim=0)].double()
     means = torch.stack([torch.stack([live[list(g.present)].mean(0), live[list(g.absent)].mean(0)]) for g in groups])

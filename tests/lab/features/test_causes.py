@@ -15,6 +15,7 @@ from safetycase.lab.batches import batches_for
 from safetycase.lab.dictionaries.site import parse_site
 from safetycase.lab.features.causes import causes, off_target_divergence
 from safetycase.lab.features.edits import FeatureEdit, edited
+from safetycase.lab.features.null_features import NullFeatures
 from safetycase.lab.features.relevance import relevance
 from safetycase.lab.features.study import FeatureStudy
 from safetycase.lab.forward import left_padded
@@ -120,6 +121,32 @@ def test_a_killed_stage_resumes_with_the_same_rows() -> None:
 
     assert same == note
     assert {(event.table, event.part): event.rows for event in again if isinstance(event, Rows)} == made
+
+
+def test_null_features_that_were_tried_stay_though_others_would_be_chosen_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of an earlier attempt keep their features; the others hold none of these, and there are as many as were asked for."""
+    monkeypatch.setattr("safetycase.lab.features.causes.NULLS_PER_SHARD", 2)
+    of = transcoder()
+    events, _ = finished(causes(of, of.contrasts["toy"], RANKING, MAXIMUM, NORM))
+    made = {event.part: event.rows for event in events if isinstance(event, Rows) and event.table == "causes"}
+    kept = made["toy.nulls-2"]
+    tried = list(dict.fromkeys(row["feature"] for row in kept))
+    before = list(dict.fromkeys(row["feature"] for part in made for row in made[part] if row["role"] == "null"))
+    now = (tried[1], *[feature for feature in RANKING[2:] if feature not in before][:3], before[0], before[1])
+
+    def recall(table: str, part: str) -> Table | None:
+        return tables([Rows(table, part, kept)])[table] if part == "toy.nulls-2" else None
+
+    monkeypatch.setattr("safetycase.lab.features.causes.matched_features", lambda *_: NullFeatures(now, "others"))
+    resumed = study(of.model, of.dictionary, finished=recall)
+    again, _ = finished(causes(resumed, resumed.contrasts["toy"], RANKING, MAXIMUM, NORM))
+
+    parts = {event.part: event.rows for event in again if isinstance(event, Rows) and "nulls" in event.part}
+    groups = {part: list(dict.fromkeys(row["feature"] for row in rows)) for part, rows in parts.items()}
+    assert parts["toy.nulls-2"] == kept
+    every = [feature for group in groups.values() for feature in group]
+    assert len(every) == len(set(every)) == SMALL.null_features
+    assert set(every) - set(tried) <= set(now)
 
 
 def test_results_do_not_depend_on_the_batches() -> None:
