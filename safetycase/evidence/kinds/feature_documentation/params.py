@@ -16,6 +16,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 PROMPTS_OF_A_STEP = 30
 """Tokens of a prompt, as the cost estimate counts them."""
 MOST_CAUSAL = 40
+MOST_TOKENS = 10_000_000_000
+LARGEST_EDIT = 1000.0
+"""Multiples above this only break a model."""
 """Features that a step intervenes on, over all contrasts."""
 
 
@@ -23,7 +26,7 @@ class Behaviour(Record):
     """What an answer shows: a text judge's label `refuse`, or any of declared phrases."""
 
     name: Name = "refusal"
-    phrases: tuple[str, ...] = ()
+    phrases: tuple[Annotated[str, Field(pattern=r"\S")], ...] = ()
     """Any of these in the answer, in any case; empty: the text judges of `judges` decide."""
 
 
@@ -52,7 +55,7 @@ class Ask(Record):
     """Corpus of the plan that contexts, densities and quality are taken from."""
     contrasts: Annotated[dict[Name, Contrast], Field(min_length=1)] = {"refusal": Contrast(present="harmful", absent="harmless")}
     """What features may be relevant for."""
-    features: tuple[Count, ...] = ()
+    features: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = ()
     """Features documented because the plan names them."""
     per_contrast: Annotated[int, Field(ge=1, le=1000)] = 10
     """Features documented per contrast: those that rank highest on discovery prompts for its presence; for absence, reverse it."""
@@ -61,9 +64,9 @@ class Ask(Record):
     n_discovery: Annotated[int, Field(ge=4)] = 96
     n_confirmation: Annotated[int, Field(ge=4)] = 96
     """Upper limits of prompts per class: discovery takes the splits train and validation, confirmation the split test."""
-    max_tokens: Annotated[int, Field(ge=1000)] = 1_000_000
+    max_tokens: Annotated[int, Field(ge=1000, le=MOST_TOKENS)] = 1_000_000
     """Of the corpus, for densities and contexts."""
-    quality_tokens: Annotated[int, Field(ge=500)] = 100_000
+    quality_tokens: Annotated[int, Field(ge=500, le=MOST_TOKENS)] = 100_000
     """Of the corpus, for reconstruction and its baselines."""
     splice_tokens: Count = 20_000
     """Of the corpus, for cross-entropy and KL with the reconstruction in the output's place."""
@@ -88,9 +91,9 @@ class Ask(Record):
     """Of those that rank highest per contrast, how many are intervened on."""
     null_features: Count = 200
     """Active features of the same site, matched by norm and firing rate, that go through the same interventions."""
-    doses: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0)
+    doses: tuple[Annotated[float, Field(le=LARGEST_EDIT)], ...] = (0.125, 0.25, 0.5, 1.0, 2.0)
     """Steering: multiples of the mean norm of the residual stream at the site's layer, added along the feature's direction."""
-    clamps: tuple[float, ...] = (2.0, 5.0)
+    clamps: tuple[Annotated[float, Field(le=LARGEST_EDIT)], ...] = (2.0, 5.0)
     """Clamping: multiples of the feature's largest activation on the corpus."""
     behaviour_prompts: Count = 24
     """Confirmation prompts per class that are answered in full, under each edit of the tested features."""
@@ -217,6 +220,8 @@ def _of_contrasts(ask: Ask) -> Iterator[str]:
 
 
 def _of_sizes(ask: Ask) -> Iterator[str]:
+    if len(set(ask.features)) != len(ask.features):
+        yield "features: found one twice, expected each once"
     if ask.splice_tokens and ask.splice_tokens > ask.quality_tokens:
         yield f"splice_tokens: {ask.splice_tokens} of only {ask.quality_tokens} quality_tokens"
     if ask.quality_tokens > ask.max_tokens:
