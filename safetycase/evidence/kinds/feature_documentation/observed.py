@@ -76,7 +76,7 @@ class Observed:
         if not self.tables.has(table):
             return self.tables.why_absent(table)
         found = self.tables.table(table).where(**equals)
-        return found if len(found) else self.tables.absent.get(table, f"the table {table!r} has no such row")
+        return found if len(found) else self.tables.absent.get(table, "nothing of it could be measured")
 
 
 def observed(tables: Tables) -> Observed:
