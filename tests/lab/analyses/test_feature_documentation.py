@@ -55,6 +55,12 @@ ASK = Ask(
     behaviour_prompts=4,
     max_new_tokens=8,
 )
+TWO_TESTED = ASK.model_copy(update={"causal_features": 2, "null_features": 80})
+"""A second feature may pass by chance too."""
+SMALLER = ASK.model_copy(
+    update={"n_discovery": 16, "n_confirmation": 16, "max_tokens": 1500, "quality_tokens": 1000, "splice_tokens": 400, "null_features": 20}
+)
+"""Of every stage a little."""
 READ = Read(resamples=200)
 
 
@@ -117,7 +123,7 @@ def passing(found: Found) -> list[int]:
 
 def test_the_plan_of_these_tests_leaves_the_gate_a_chance() -> None:
     """Too few nulls would make every test below pass for the wrong reason."""
-    assert problems(ASK, READ) == ()
+    assert problems(ASK, READ) == problems(TWO_TESTED, READ) == ()
 
 
 def test_the_refusal_feature_of_the_refuser_is_found_and_passes() -> None:
@@ -133,19 +139,20 @@ def test_the_refusal_feature_of_the_refuser_is_found_and_passes() -> None:
 
 @pytest.mark.parametrize("name", ["decoy-refuser", "random-refuser"])
 def test_no_feature_of_harm_passes_where_harm_decides_nothing(name: str) -> None:
-    """Harm is decodable there, by a dense probe and by features; nothing that reads it moves refusal."""
-    found = seen(name).found
+    """Harm is decodable there, by a dense probe and by features; neither of the two that read it best moves refusal."""
+    found = _seen(model(name), dictionary_of(name, "sae"), TWO_TESTED).found
 
     assert found.outcome is Outcome.CONCLUSIVE
     assert passing(found) == []
     assert found.estimates["probe_auroc.harm.dense"].low > 0.5
+    assert len(found.contrasts[0].tested) == 2
     assert found.estimates["passing_share.harm.causal"].value == 0
 
 
 def test_no_feature_of_an_untrained_model_passes(tmp_path: Path) -> None:
-    """A dictionary of another model on random weights: measured, flagged, and nothing found."""
-    folder = tmp_path / "untrained"
-    folder.mkdir()
+    """A dictionary of another model on random weights: measured, and nothing found; whose model it was, a folder's name leaves open."""
+    folder = tmp_path / "models" / "untrained"
+    folder.mkdir(parents=True)
     source = organism("refuser").folder
     for file in source.iterdir():
         if file.is_file() and file.suffix != ".safetensors" and file.name != "recipe.json":
@@ -154,10 +161,10 @@ def test_no_feature_of_an_untrained_model_passes(tmp_path: Path) -> None:
     auto: Any = AutoModelForCausalLM
     auto.from_config(AutoConfig.from_pretrained(source)).save_pretrained(folder)
 
-    made = _seen(load_model(str(folder), base=HERE, dtype="float32", device="cpu"), dictionary_of("refuser", "sae"), ASK)
+    made = _seen(load_model("models/untrained", base=tmp_path, dtype="float32", device="cpu"), dictionary_of("refuser", "sae"), ASK)
 
     assert passing(made.found) == []
-    assert made.found.dictionary.same_model is False
+    assert made.found.dictionary.same_model is None
     assert made.found.estimates["explained_variance.corpus.dictionary"].high < 0.5
 
 
@@ -203,17 +210,25 @@ def test_every_promised_estimate_is_there_or_absent_with_a_reason() -> None:
     assert not {*found.estimates} & {*found.absent}
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes() -> None:
-    """Every shard that was finished is taken over, whichever of them it was."""
-    whole = seen("refuser").events
+@cache
+def small() -> tuple[Event, ...]:
+    """A whole observation, of as little as every stage can do with."""
+    return tuple(observed(model("refuser"), dictionary_of("refuser", "sae"), SMALLER))
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(slice(0, 30), id="the first"), pytest.param(slice(0, None, 2), id="every second")])
+def test_a_killed_run_goes_on_to_the_same_bytes(chosen: slice) -> None:
+    """Every shard that was finished is taken over, whichever of them it was: a damaged one is made again in the midst of others."""
+    whole = small()
     shards = [event for event in whole if isinstance(event, Rows)]
-    kept = {(event.table, event.part): event for event in shards[: len(shards) // 2]}
+    kept = {(event.table, event.part): event for event in shards[chosen]}
+    assert len(shards) > 40
 
     def finished(table: str, part: str) -> Any:
         event = kept.get((table, part))
         return decode_rows(SPECS[table], [encode_rows(SPECS[table], event.rows)[0]]) if event else None
 
-    again = tuple(observed(model("refuser"), dictionary_of("refuser", "sae"), ASK, finished=finished))
+    again = tuple(observed(model("refuser"), dictionary_of("refuser", "sae"), SMALLER, finished=finished))
 
     def data(events: tuple[Event, ...]) -> dict[tuple[str, str], bytes]:
         return {(e.table, e.part): encode_rows(SPECS[e.table], e.rows)[0] for e in events if isinstance(e, Rows)}
