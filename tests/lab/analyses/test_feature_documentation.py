@@ -55,7 +55,7 @@ ASK = Ask(
     behaviour_prompts=4,
     max_new_tokens=8,
 )
-TWO_TESTED = ASK.model_copy(update={"causal_features": 2, "null_features": 80})
+TWO_TESTED = ASK.model_copy(update={"causal_features": 2, "null_features": 80, "n_discovery": 48, "n_confirmation": 40})
 """A second feature may pass by chance too."""
 SMALLER = ASK.model_copy(
     update={"n_discovery": 16, "n_confirmation": 16, "max_tokens": 1500, "quality_tokens": 1000, "splice_tokens": 400, "null_features": 20}
