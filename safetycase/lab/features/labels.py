@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from safetycase.errors import ModelError
+from safetycase.errors import ModelError, PlanError
 from safetycase.evidence.tables import Row
 from safetycase.lab.features.label_models import Marked, detected, explained, one_line, text_between
 from safetycase.lab.features.label_rules import Example, Rule, best_rule, rule_of
 from safetycase.lab.features.logits import effects_of
 from safetycase.lab.features.study import FeatureStudy, Stage
+from safetycase.lab.features.same_model import same_model
 from safetycase.lab.features.token_texts import token_texts
 from safetycase.lab.observing import Absent, Note, Progress
 
@@ -192,11 +193,30 @@ def _shown(feature: int, collected: Contexts) -> list[Marked]:
 
 
 def _imported(study: FeatureStudy, step: str, documented: Sequence[int]) -> Stage[dict[int, str]]:
-    """Feature to the label of an upstream step: the first in words, else the first at all."""
+    """Feature to the label of an upstream step: the first in words, else the first at all.
+
+    Raises PlanError where that step says that its features are another dictionary's.
+    """
+    _check_of_this_dictionary(study, step)
     rows = yield from _stored(study, "imported", lambda: _imported_rows(study, step, documented), withheld=study.upstream[step].has(WORDS))
     if not rows:
         yield Note("no_imported_labels", f"{step}: holds no label of a documented feature")
     return {row["feature"]: row["text"] for row in rows}
+
+
+def _check_of_this_dictionary(study: FeatureStudy, step: str) -> None:
+    """Labels are matched by index alone, so that what the step says of its dictionary must not speak against it."""
+    tables = study.upstream[step]
+    if not tables.has("setup"):
+        return
+    theirs = next(tables.table("setup").rows())["dictionary"]
+    ours = study.dictionary.trained_on or study.model.source
+    if same_model(ours, theirs["trained_on"], local=False) is False:
+        raise PlanError(f"labels_step: step {step!r} labels features of a dictionary of {theirs['trained_on']}, expected one of {ours}")
+    if theirs["n_features"] > study.dictionary.n_features:
+        raise PlanError(
+            f"labels_step: step {step!r} labels features up to {theirs['n_features'] - 1}, expected at most {study.dictionary.n_features - 1}"
+        )
 
 
 def _imported_rows(study: FeatureStudy, step: str, documented: Sequence[int]) -> Iterator[Row]:

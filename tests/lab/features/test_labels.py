@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from safetycase.errors import PlanError
 from safetycase.evidence.kinds.feature_documentation.params import Ask
 from safetycase.evidence.tables import Row, Table, Tables
 from safetycase.lab.features.labels import HELD_OUT, labels, shuffled
@@ -234,3 +235,24 @@ def test_what_another_step_withholds_stays_withheld() -> None:
     assert [row["text"] for row in tables["labels_restricted"]] == ["private words"]
     assert "private" not in str(tables["labels"])
     assert {row["feature"] for row in tables["detection"] if row["author"] == "imported"} == {0}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        pytest.param(
+            {"trained_on": "openai-community/gpt2", "n_features": 4}, "of a dictionary of openai-community/gpt2", id="another model"
+        ),
+        pytest.param({"trained_on": "", "n_features": 24576}, "features up to 24575, expected at most", id="a wider dictionary"),
+    ],
+)
+def test_labels_of_another_dictionary_are_refused(theirs: dict[str, Any], said: str) -> None:
+    """They are matched by index: what stands there in another dictionary is another feature."""
+    upstream = upstream_labels((0, "imported", "the Golden Gate Bridge"))
+    setup = Table({"dictionary": np.array([theirs], dtype=object)})
+    upstream = replace(upstream, rows={**upstream.rows, "setup": setup})
+    case = feature_case.study(ask=Ask(labels_step="theirs"), upstream={"theirs": upstream})
+    case = replace(case, dictionary=replace(case.dictionary, trained_on="org/another"))
+
+    with pytest.raises(PlanError, match=said):
+        feature_case.run(labels(case, [0], collection({0: 15})))
