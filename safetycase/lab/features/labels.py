@@ -10,8 +10,8 @@ from safetycase.evidence.tables import Row
 from safetycase.lab.features.label_models import Marked, detected, explained, one_line, text_between
 from safetycase.lab.features.label_rules import Example, Rule, best_rule, rule_of
 from safetycase.lab.features.logits import effects_of
-from safetycase.lab.features.study import FeatureStudy, Stage
 from safetycase.lab.features.same_model import same_model
+from safetycase.lab.features.study import FeatureStudy, Stage
 from safetycase.lab.features.token_texts import token_texts
 from safetycase.lab.observing import Absent, Note, Progress
 
@@ -213,10 +213,9 @@ def _check_of_this_dictionary(study: FeatureStudy, step: str) -> None:
     ours = study.dictionary.trained_on or study.model.source
     if same_model(ours, theirs["trained_on"], local=False) is False:
         raise PlanError(f"labels_step: step {step!r} labels features of a dictionary of {theirs['trained_on']}, expected one of {ours}")
-    if theirs["n_features"] > study.dictionary.n_features:
-        raise PlanError(
-            f"labels_step: step {step!r} labels features up to {theirs['n_features'] - 1}, expected at most {study.dictionary.n_features - 1}"
-        )
+    most = study.dictionary.n_features
+    if theirs["n_features"] > most:
+        raise PlanError(f"labels_step: step {step!r} labels features up to {theirs['n_features'] - 1}, expected at most {most - 1}")
 
 
 def _imported_rows(study: FeatureStudy, step: str, documented: Sequence[int]) -> Iterator[Row]:

@@ -240,9 +240,7 @@ def test_what_another_step_withholds_stays_withheld() -> None:
 @pytest.mark.parametrize(
     ("theirs", "said"),
     [
-        pytest.param(
-            {"trained_on": "openai-community/gpt2", "n_features": 4}, "of a dictionary of openai-community/gpt2", id="another model"
-        ),
+        pytest.param({"trained_on": "openai-community/gpt2", "n_features": 4}, "of a dictionary of openai", id="another model"),
         pytest.param({"trained_on": "", "n_features": 24576}, "features up to 24575, expected at most", id="a wider dictionary"),
     ],
 )
