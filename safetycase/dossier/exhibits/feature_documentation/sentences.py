@@ -153,7 +153,8 @@ def _trained(found: Found) -> str:
         case False:
             return f"{found.dictionary.trained_on or 'another model'}: not the model assessed"
         case None:
-            return f"{found.dictionary.trained_on or 'its files do not say'} (whether that is the model assessed, its files do not say)"
+            named = found.dictionary.trained_on
+            return f"{named} (whether that is the model assessed, the names do not tell)" if named else "its files do not say"
 
 
 def _passing(found: Found, contrast: ContrastFacts) -> str:
@@ -175,7 +176,9 @@ def _quality(found: Found) -> Iterator[str]:
 
 def _provenance(found: Found) -> Iterator[str]:
     if found.dictionary.same_model is not True:
-        yield another_model(found) or "Its files do not say on which model the dictionary was trained."
+        named = found.dictionary.trained_on
+        open_ = f"Its files name {named}; whether that is the model assessed, the names do not tell."
+        yield another_model(found) or (open_ if named else "Its files do not say on which model the dictionary was trained.")
 
 
 def _beside(found: Found, quantity: str) -> str:

@@ -53,10 +53,17 @@ def _of_dictionary(seen: Observed) -> Iterator[str]:
             "on the assessed model, and what its authors report of it need not hold here."
         )
     elif same["same"] is None:
-        yield "The dictionary's files do not say which model it was trained on."
-    writes = seen.setup["dictionary"]["writes"]
-    if len(writes) > 1:
-        yield f"Of the {len(writes)} sites that the dictionary writes to, only the first ({writes[0]}) is measured and edited."
+        named = same["trained_on"]
+        yield (
+            f"The dictionary's files name {named} as its model; whether that is the model assessed, the names do not tell."
+            if named
+            else "The dictionary's files do not say which model it was trained on."
+        )
+    if "negative" in seen.setup["dictionary"]["activation"]:
+        yield (
+            "Part of this dictionary's activations is negative. A feature counts as firing only where it is above 0, so that densities, "
+            "contexts, labels, maxima and clamps say nothing of its negative side; reconstruction, L0, attribution and ablation include it."
+        )
 
 
 def _of_corpus(seen: Observed) -> Iterator[str]:

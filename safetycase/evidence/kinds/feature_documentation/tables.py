@@ -31,7 +31,7 @@ SETUP = TableSpec(
     name="setup", format="jsonl", about="One row: dictionary, site, corpus and contrasts, and how the observation was set up.",
     columns=(
         _column("dictionary", "json", "format, trained_on, activation, n_features, d_in, d_out, reads, writes, normalisation, has_skip, facts."),
-        _column("same_model", "json", "true or false where the dictionary's files say which model it was trained on, else null; and the name that they give."),
+        _column("same_model", "json", "true or false where the names tell whether the dictionary was trained on this model, else null; and the name that its files give."),
         _column("corpus", "json", "source, licence, sensitivity, documents, windows, tokens, quality_tokens, splice_tokens, context."),
         _column("contrasts", "json", "By name: tokens, token_texts, tokens_from, behaviour, direction_step, prompt sets, stopped (why nothing was asked, or empty)."),
         _column("residual_norm", "float", "Mean norm of the residual stream at the written layer on the corpus."),
