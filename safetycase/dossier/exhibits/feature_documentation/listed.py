@@ -52,10 +52,15 @@ def tables(found: Found) -> dict[str, Table]:
 
 
 def label_score(found: Found, card: Card, author: str) -> str:
-    """The held-out precision of a label, or the words that it has none."""
+    """The held-out precision of a label, with what other features' labels make of it, or the words that it has none.
+
+    A feature that fires in most windows makes any label precise: the p beside it says so.
+    """
     scored = any(label.author == author and label.scored for label in card.labels)
     precision = of_card(found, card, f"label_precision.corpus.natural@{author}")
-    return str(numbers.measured(precision, "label_precision")) if scored and precision else "unscored hypothesis"
+    if not scored or precision is None:
+        return "unscored hypothesis"
+    return "; ".join((str(numbers.measured(precision, "label_precision")), *(numbers.p_value(null) for null in precision.nulls)))
 
 
 def _named(name: str, table: Table | None) -> dict[str, Table]:
@@ -254,8 +259,8 @@ def _features(found: Found) -> Table | None:
     caption = (
         f"{ranked}{numbers.count(len(found.cards))} are documented, on {tested} of them "
         "interventions were tested. Precision: of held-out windows that the label names, how many make the feature fire, at natural "
-        "density. AUROC of its largest activation on confirmation prompts, present against absent. Ablated and steered: change of "
-        "log-odds; p against null features of the same site, adjusted by Holm's method over the tested features and both edits."
+        "density; its p: labels of other features that do as well on the same windows. AUROC of its largest activation on confirmation prompts, present against absent. Ablated and steered: change of "
+        "log-odds; p against null features of the same site, adjusted by Holm's method over all tests of the step."
     )
     rows = tuple(_feature(found, card) for card in found.cards)
     return Table("Documented features", columns, rows, caption, widths=(10, 15, 10, 10, 15, 15, 15, 10), wide=True, dense=True)
