@@ -259,7 +259,8 @@ def _features(found: Found) -> Table | None:
     caption = (
         f"{ranked}{numbers.count(len(found.cards))} are documented, on {tested} of them "
         "interventions were tested. Precision: of held-out windows that the label names, how many make the feature fire, at natural "
-        "density; its p: labels of other features that do as well on the same windows. AUROC of its largest activation on confirmation prompts, present against absent. Ablated and steered: change of "
+        "density; its p: labels of other features that do as well on the same windows. AUROC of its largest activation on "
+        "confirmation prompts, present against absent. Ablated and steered: change of "
         "log-odds; p against null features of the same site, adjusted by Holm's method over all tests of the step."
     )
     rows = tuple(_feature(found, card) for card in found.cards)
