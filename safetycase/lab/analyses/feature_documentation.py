@@ -222,7 +222,7 @@ def _setup_row(study: FeatureStudy, measured: Quality, collected: Collected, not
         "ablation": study.ask.ablation,
         "doses": list(study.ask.doses),
         "clamps": list(study.ask.clamps),
-        "null_note": " ".join(dict.fromkeys(f"{name}: {note}" for name, note in notes.items() if note)),
+        "null_note": "; ".join(dict.fromkeys(f"{name}: {note}" for name, note in notes.items() if note)),
         "behaviour_judges": {name: _behaviour(contrast) for name, contrast in study.contrasts.items()},
         "asked": study.ask.model_dump(mode="json"),
     }

@@ -55,9 +55,14 @@ def _quality(found: Found) -> Iterator[tuple[str, Figure]]:
         )
         + "."
     )
+    equal = (
+        "Baselines have as many units at work per token as the dictionary."
+        if found.dictionary.is_autoencoder
+        else "Neurons have as many units at work per token as the dictionary; a linear map and a skip path are not sparse."
+    )
     caption = (
-        f"1 is a perfect reconstruction, 0 is the mean of the site (left) or the site ablated. Baselines have as many units at work per "
-        f"token as the dictionary. {numbers.percent(every[0].level)} intervals, whose methods stand in the list of all estimates; "
+        f"1 is a perfect reconstruction, 0 is the mean of the site (left) or the site ablated. {equal} "
+        f"{numbers.percent(every[0].level)} intervals, whose methods stand in the list of all estimates; "
         f"{numbers.count(found.corpus.quality_tokens)} tokens for reconstruction, {numbers.count(found.corpus.splice_tokens)} for losses."
     )
     yield "quality", Figure("The dictionary beside its baselines", beside_baselines(labels, panels, alt=alt), caption)

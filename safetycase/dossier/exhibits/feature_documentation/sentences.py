@@ -69,10 +69,9 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
         (_EXPLAINED, f"of variance at the output site explained on {{n}} tokens{_beside(found, 'explained_variance')}"),
         (_RECOVERED, f"of cross-entropy recovered{_beside(found, 'cross_entropy_recovered')}"),
     ]
-    wanted += [
-        (f"passing_share.{contrast.name}.causal", f"of {{n}} tested features pass the causal gate for {contrast.name}")
-        for contrast in found.contrasts[:1]
-    ]
+    for contrast in found.contrasts[:1]:
+        text = f"of {{n}} tested features, a count of these highest-ranked ones, pass the causal gate for {contrast.name}"
+        wanted.append((f"passing_share.{contrast.name}.causal", text))
     return tuple(_key_number(found, name, text) for name, text in wanted)
 
 
