@@ -1,0 +1,1 @@
+"""Attribution graphs as the reading half knows them: numpy arrays, without torch."""
