@@ -15,8 +15,8 @@ def total_effects(graph: AttributionGraph, onto: Mapping[int, float], removed: C
 
     `onto` gives the weight of each node that is read: of a target its functional, of a feature its pre-activation. An active feature
     passes on what changes in its pre-activation (ReLU, JumpReLU and TopK are the identity there), so that an edge into feature t counts
-    by e[t] / activation[t]; attention patterns, norm scales and which features are active stay as they are. Features in `removed` pass nothing
-    on: without them, paths through them do not count twice.
+    by e[t] / activation[t]; attention patterns, norm scales and which features are active stay as they are. Features in `removed` pass
+    nothing on: without them, paths through them do not count twice.
     """
     activations = np.ones(graph.size)
     activations[: graph.n_features] = graph.activation_values[graph.selected_features]

@@ -1,4 +1,4 @@
-"""Which features are members of the circuit: those that recur more in graphs of harmful prompts than of the harmless ones matched to them."""
+"""Which features are members of the circuit: those that recur more in graphs of harmful prompts than of matched harmless ones."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
