@@ -67,7 +67,8 @@ class AttributionGraph:
     """[feature node]: places among the active features, ascending; all of them unless a budget was set."""
     targets: tuple[Target, ...]
     adjacency: Adjacency
-    sums: RowSums
+    sums: RowSums | None
+    """None of a graph that another tool made and that does not tell."""
     zeroed_positions: tuple[int, ...]
     """Where features and errors are no nodes: the beginning-of-text token."""
     vocabulary: int
@@ -112,6 +113,13 @@ class AttributionGraph:
     def features(self) -> NDArray[np.int64]:
         """[feature node, 3]: layer, position, feature."""
         return self.active_features[self.selected_features]
+
+    @property
+    def depths(self) -> NDArray[np.int64]:
+        """[node]: its layer; -1 for tokens, n_layers for targets. Every edge leads from a smaller depth to a larger one."""
+        errors = np.repeat(np.arange(self.n_layers), self.n_positions)
+        tokens, targets = np.full(self.n_positions, -1), np.full(len(self.targets), self.n_layers)
+        return np.concatenate([self.features[:, 0], errors, tokens, targets]).astype(np.int64)
 
     @property
     def target_weights(self) -> NDArray[np.float64]:
