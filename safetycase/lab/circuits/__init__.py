@@ -1,0 +1,1 @@
+"""Circuits without dictionaries: patching grids, edge attribution and exact edge patching over heads and MLPs of any model."""

@@ -1,0 +1,195 @@
+"""A forward pass in which every component reads its own version of the residual stream: what edge attribution and edge patching run on."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from safetycase.errors import ModelError
+from safetycase.evidence.circuits.edges import EdgeGraph, decoder_graph
+from safetycase.lab.circuits.reading_points import LayerPoints, ReadingPoint, reading_points
+from safetycase.lab.circuits.split_attention import PARTS, split_attention
+from safetycase.lab.hooks import edit_inputs, edit_outputs
+from safetycase.lab.model import LoadedModel
+
+Read = Callable[["Moment"], Float[Tensor, "row reader pos d_model"]]
+"""What each reader of one point reads, given what stands there and what was written before."""
+
+PROBE = (1, 2, 3, 4, 5, 6)
+TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+HALF_PRECISION_TOLERANCE = 0.25
+"""Largest change of a logit, beside the largest of all: norms of transformers compute in float32 whatever the dtype."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One reading point of a pass that is under way."""
+
+    readers: slice
+    """Places in the graph's `readers` of those that read here."""
+    stream: Float[Tensor, "row pos d_model"]
+    """The model's own residual stream."""
+    written: Sequence[Float[Tensor, "row pos d_model"]]
+    """What the graph's writers put out that may be read here, in their order."""
+
+    @property
+    def count(self) -> int:
+        """How many readers there are."""
+        return self.readers.stop - self.readers.start
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one split pass left behind."""
+
+    logits: Float[Tensor, "row vocab"]
+    """Of the last position."""
+    written: tuple[Float[Tensor, "row pos d_model"], ...]
+    """By writer of the graph."""
+
+
+@dataclass(frozen=True)
+class SplitForward:
+    """A model whose components can be given inputs one by one; made by `split_forward`."""
+
+    model: LoadedModel
+    graph: EdgeGraph
+    n_heads: int | None
+    """None where attention is one component."""
+    heads_absent: str
+    """Why attention is one component; empty where it is not."""
+    layers: tuple[LayerPoints, ...]
+    logits: ReadingPoint
+
+    def run(self, ids: Int[Tensor, "row pos"], read: Read, embedded: Float[Tensor, "row pos d_model"] | None = None) -> Pass:
+        """One pass over rows of equal length, without padding; `embedded` stands in for what the embeddings put out.
+
+        Every component gets as many copies of a row as it has readers, so that a layer's attention projections cost `PARTS` x heads times
+        as much as in a plain pass; its output projection, the MLP and the logits cost the same.
+        """
+        written: dict[int, Tensor] = {}
+        with ExitStack() as stack:
+            if self.n_heads is not None:
+                stack.enter_context(split_attention(self.model))
+            first = self.model.sites.blocks[0].module
+            if embedded is not None:
+                stack.enter_context(edit_inputs({first: lambda _: embedded}))
+            stack.enter_context(edit_inputs({first: partial(_keep, written, 0)}))
+            for layer in self.layers:
+                self._hook_layer(stack, layer, written, read)
+            visible, last = len(self.graph.writers), len(self.graph.readers) - 1
+            _hook_point(stack, self.logits, written, visible, slice(last, last + 1), read)
+            logits = self._last_logits(ids)
+        return Pass(logits, tuple(written[writer] for writer in range(visible)))
+
+    def _hook_layer(self, stack: ExitStack, layer: LayerPoints, written: dict[int, Tensor], read: Read) -> None:
+        """Hooks that give the layer's readers what `read` says and keep what its writers put out."""
+        heads, parts = (1, 1) if self.n_heads is None else (self.n_heads, PARTS)
+        writer, reader = 1 + layer.mlp.layer * (heads + 1), layer.mlp.layer * (parts * heads + 1)
+        if self.n_heads is None:
+            stack.enter_context(edit_outputs({layer.attention_writer: partial(_keep, written, writer)}))
+        else:
+            projection: Any = layer.projection
+
+            def apart(z: Float[Tensor, "copies pos width"]) -> Float[Tensor, "row pos width"]:
+                side_by_side = z[:: parts * heads]  # all copies of a row hold the same
+                written.update(enumerate(_shares(projection, side_by_side, heads), start=writer))
+                return side_by_side
+
+            stack.enter_context(edit_inputs({projection: apart}))
+        stack.enter_context(edit_outputs({layer.mlp_writer: partial(_keep, written, writer + heads)}))
+        readers = slice(reader, reader + parts * heads)
+        _hook_point(stack, layer.attention, written, writer, readers, read)
+        visible = writer + heads * layer.sequential
+        _hook_point(stack, layer.mlp, written, visible, slice(readers.stop, readers.stop + 1), read)
+
+    def _last_logits(self, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row vocab"]:
+        options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.model.module.forward).parameters else {}
+        logits: Tensor = self.model.module(input_ids=ids, use_cache=False, **options).logits
+        return logits[:, -1]
+
+
+def split_forward(model: LoadedModel) -> SplitForward:
+    """The split pass of a model, by heads where these can be told apart, confirmed to give the plain pass's logits.
+
+    Raises ModelError where a component does not read the stream through at most one norm, and where the logits differ.
+    """
+    layers, logits = reading_points(model)
+    count, why = _heads(model, layers)
+    sequential = all(layer.sequential for layer in layers)
+    if count is not None:
+        by_head = SplitForward(model, decoder_graph(len(layers), count, sequential=sequential), count, "", layers, logits)
+        if _confirmed(by_head):
+            return by_head
+        why = "its attention is not computed through the attention interface of transformers"
+    whole = SplitForward(model, decoder_graph(len(layers), None, sequential=sequential), None, why, layers, logits)
+    if not _confirmed(whole):
+        raise ModelError(f"{model.source}: architecture not understood: with every component read apart the logits are not the model's own")
+    return whole
+
+
+def as_it_stands(moment: Moment) -> Float[Tensor, "row reader pos d_model"]:
+    """Every reader reads the model's own stream: the plain pass."""
+    return moment.stream.unsqueeze(1).expand(-1, moment.count, -1, -1)
+
+
+def _hook_point(
+    stack: ExitStack, point: ReadingPoint, written: dict[int, Tensor], visible: int, readers: slice, read: Read
+) -> None:
+    """Hooks that give each reader at a point its own input; `visible` writers come before it."""
+    kept: dict[int, Tensor] = {}
+    if point.norm is not None:
+        stack.enter_context(edit_inputs({point.norm: partial(_keep, kept, 0)}))
+
+    def split(given: Tensor) -> Tensor:
+        stream = given if point.norm is None else kept[0]
+        inputs = read(Moment(readers, stream, [written[writer] for writer in range(visible)]))
+        return point.normed(inputs.flatten(0, 1))
+
+    stack.enter_context(edit_inputs({point.module: split}))
+
+
+def _shares(projection: Any, z: Float[Tensor, "row pos width"], heads: int) -> list[Float[Tensor, "row pos d_model"]]:
+    """What each head adds to the stream: the projection of its own slice, without the bias, which no head owns."""
+    own = torch.eye(heads, dtype=z.dtype, device=z.device)[:, None, None, :, None]
+    slices = (z.unflatten(-1, (heads, -1)) * own).flatten(-2)  # [head, row, pos, width]
+    alone = torch.cat([slices, torch.zeros_like(z)[None]])
+    *shares, bias = projection.forward(alone.flatten(0, 1)).unflatten(0, (heads + 1, -1))
+    return [share - bias for share in shares]
+
+
+def _keep(kept: dict[int, Tensor], place: int, x: Tensor) -> Tensor:
+    """Leaves x as it is; unlike what `record_inputs` keeps, it stays part of the graph of gradients."""
+    kept[place] = x
+    return x
+
+
+def _heads(model: LoadedModel, layers: Sequence[LayerPoints]) -> tuple[int | None, str]:
+    """How many query heads there are; None and the reason where attention has to be one component."""
+    if any(layer.attention_writer is not layer.attention.module for layer in layers):
+        return None, "a norm stands between attention and the residual stream, so that heads have no linear share of what is written"
+    if any(layer.projection is None for layer in layers):
+        return None, "its attention has no output projection"
+    config: Any = model.module.config.get_text_config()
+    count = getattr(config, "num_attention_heads", None)
+    return (count, "") if isinstance(count, int) else (None, "its configuration does not say how many heads there are")
+
+
+@torch.inference_mode()
+def _confirmed(split: SplitForward) -> bool:
+    """Whether the split pass gives the logits of the plain one, and its writers sum to what the logits are read from."""
+    module: Any = split.model.module
+    ids = torch.tensor([PROBE, PROBE[::-1]], device=split.model.device) % module.get_input_embeddings().num_embeddings
+    expected = split._last_logits(ids)
+    try:
+        found = split.run(ids, as_it_stands).logits
+    except Exception:  # the attention of a foreign architecture may take its own way: then its heads are not told apart
+        return False
+    allowed = TOLERANCE.get(split.model.dtype, HALF_PRECISION_TOLERANCE) * expected.abs().amax()
+    return bool((found - expected).abs().amax() <= allowed)
