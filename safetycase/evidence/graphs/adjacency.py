@@ -75,8 +75,8 @@ class Adjacency:
         found = np.zeros((len(rows), len(columns)), dtype=np.float32)
         for block in self.blocks:
             to_row, from_row = _common(rows, block.rows)
-            to_column, from_column = _common(columns, block.columns)
-            if len(to_row) and len(to_column):
+            if len(to_row):
+                to_column, from_column = _common(columns, block.columns)
                 found[np.ix_(to_row, to_column)] = block.values[np.ix_(from_row, from_column)]
         return found
 
@@ -106,6 +106,13 @@ class Adjacency:
         for part in self.strengths(np.zeros(self.size, dtype=np.int64)):
             sums[part.rows] = part.values.sum(axis=1)
         return sums
+
+
+def row_ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """First and last row, the last excluded, of parts of a square matrix of `size` that hold about CHUNK values each."""
+    step = max(1, CHUNK // max(1, size))
+    for first in range(start, stop, step):
+        yield first, min(first + step, stop)
 
 
 def _rows(values: Values, places: Nodes) -> Values:

@@ -125,3 +125,12 @@ class AttributionGraph:
     def target_weights(self) -> NDArray[np.float64]:
         """[target]"""
         return np.array([target.weight for target in self.targets], dtype=np.float64)
+
+    @property
+    def target_ids(self) -> NDArray[np.int64]:
+        """[target]: a token's id, once; of any other target vocabulary + its place, as circuit-tracer numbers what is no token."""
+        ids: list[int] = []
+        for place, target in enumerate(self.targets):
+            plain = target.kind == "logit" and target.token is not None and target.token not in ids
+            ids.append(target.token if plain and target.token is not None else self.vocabulary + place)
+        return np.array(ids, dtype=np.int64)
