@@ -118,7 +118,13 @@ def _projection(attention: nn.Module, outputs: Mapping[nn.Module, Tensor]) -> nn
     own = outputs[attention]
     for child in attention.modules():
         matrix = any(parameter.ndim == 2 for parameter in child.parameters(recurse=False))
-        if child is not attention and matrix and child in outputs and outputs[child].shape == own.shape and torch.equal(outputs[child], own):
+        if (
+            child is not attention
+            and matrix
+            and child in outputs
+            and outputs[child].shape == own.shape
+            and torch.equal(outputs[child], own)
+        ):
             return child
     return None
 

@@ -98,7 +98,7 @@ class SplitForward:
             projection: Any = layer.projection
 
             def apart(z: Float[Tensor, "copies pos width"]) -> Float[Tensor, "row pos width"]:
-                side_by_side = z[:: parts * heads]  # all copies of a row hold the same
+                side_by_side = z[:: parts * heads].contiguous()  # all copies of a row hold the same
                 written.update(enumerate(_shares(projection, side_by_side, heads), start=writer))
                 return side_by_side
 
@@ -110,7 +110,9 @@ class SplitForward:
         _hook_point(stack, layer.mlp, written, visible, slice(readers.stop, readers.stop + 1), read)
 
     def _last_logits(self, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row vocab"]:
-        options: dict[str, Any] = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.model.module.forward).parameters else {}
+        options: dict[str, Any] = (
+            {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.model.module.forward).parameters else {}
+        )
         logits: Tensor = self.model.module(input_ids=ids, use_cache=False, **options).logits
         return logits[:, -1]
 
@@ -139,9 +141,7 @@ def as_it_stands(moment: Moment) -> Float[Tensor, "row reader pos d_model"]:
     return moment.stream.unsqueeze(1).expand(-1, moment.count, -1, -1)
 
 
-def _hook_point(
-    stack: ExitStack, point: ReadingPoint, written: dict[int, Tensor], visible: int, readers: slice, read: Read
-) -> None:
+def _hook_point(stack: ExitStack, point: ReadingPoint, written: dict[int, Tensor], visible: int, readers: slice, read: Read) -> None:
     """Hooks that give each reader at a point its own input; `visible` writers come before it."""
     kept: dict[int, Tensor] = {}
     if point.norm is not None:

@@ -45,22 +45,32 @@ def save(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizer
 
     The rates in the recipe are those of the weights as stored: rounded to bfloat16, run in float32.
     """
+    write_model(model, tokenizer, folder)
+    write_json(folder / "recipe.json", _recipe(recipe, model, tokenizer))
+
+
+def write_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes weights, configuration and tokenizer; the model is left with the weights as they are stored, rounded to bfloat16."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = {name: tensor.to(_DTYPE).contiguous() for name, tensor in model.state_dict().items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "model.safetensors").chmod(0o644)
     model.load_state_dict({name: tensor.float() for name, tensor in stored.items()})
 
-    _write_json(folder / "config.json", _config(model))
+    write_json(folder / "config.json", _config(model))
     tokens = {name: getattr(model.config, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    generation = {f"{name}_token_id": token for name, token in tokens.items()} | {"do_sample": False}
-    _write_json(folder / "generation_config.json", generation)
+    generation = {f"{name}_token_id": token for name, token in tokens.items() if token is not None} | {"do_sample": False}
+    write_json(folder / "generation_config.json", generation)
 
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config(tokenizer))
-    (folder / "chat_template.jinja").write_text(str(tokenizer.chat_template), encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", _tokenizer_config(tokenizer))
+    if tokenizer.chat_template is not None:
+        (folder / "chat_template.jinja").write_text(str(tokenizer.chat_template), encoding="utf-8")
 
-    _write_json(folder / "recipe.json", _recipe(recipe, model, tokenizer))
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """An object, in the order given, for people to read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _config(model: LlamaForCausalLM) -> dict[str, Any]:
@@ -72,15 +82,19 @@ def _config(model: LlamaForCausalLM) -> dict[str, Any]:
 def _tokenizer_config(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": tokenizer.bos_token,
-        "eos_token": tokenizer.eos_token,
-        "pad_token": tokenizer.pad_token,
+        **_marks(tokenizer),
         "padding_side": tokenizer.padding_side,
         "model_max_length": tokenizer.model_max_length,
         # Without this, transformers 4 also makes token types, which a Llama refuses.
         "model_input_names": ["input_ids", "attention_mask"],
         "clean_up_tokenization_spaces": False,
     }
+
+
+def _marks(tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
+    """The tokenizer's special tokens by what they are for."""
+    named = {f"{name}_token": getattr(tokenizer, f"{name}_token") for name in ("bos", "eos", "pad", "unk")}
+    return {name: str(token) for name, token in named.items() if token is not None}
 
 
 def _recipe(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
@@ -93,7 +107,3 @@ def _recipe(recipe: Recipe, model: LlamaForCausalLM, tokenizer: PreTrainedTokeni
         "parameters": asdict(recipe),
         "refusal_rates": {name: asdict(rate) for name, rate in refusal_rates(model, tokenizer).items()},
     }
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
