@@ -1,6 +1,7 @@
 """Greedy answers, with the residual stream edited by a different intervention for every row of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from safetycase.lab.chat import Encoded
 from safetycase.lab.forward import Tokens, ablation_per_row, left_padded
 from safetycase.lab.hooks import Edit, addition, edit_inputs, edit_outputs
 from safetycase.lab.model import LoadedModel
+
+Opened = Callable[[list[int]], AbstractContextManager[None]]
+"""Opens the edits of a batch, given which prompt each of its rows is."""
 
 # Stands for no token, after an answer's end.
 NOTHING = -1
@@ -43,10 +47,12 @@ def greedy_answers(
     prompts: Sequence[Tokens],
     interventions: Sequence[Intervention],
     max_new_tokens: int,
+    opened: Opened = lambda indices: nullcontext(),
 ) -> list[Answer]:
     """The most probable token, one after another, for every prompt under its own intervention.
 
-    All interventions that add a vector must do so at one layer. Sampling settings that the model brings are not used.
+    All interventions that add a vector must do so at one layer. Sampling settings that the model brings are not used. `opened` opens
+    further edits for a batch, given which prompts its rows are; rows whose answers have ended leave the batch, in order.
     """
     layers = {done.layer for done in interventions if done.added is not None}
     assert len(layers) <= 1, f"one batch adds at layers {sorted(layers)}, expected one"
@@ -55,7 +61,8 @@ def greedy_answers(
 
     def work(indices: list[int]) -> list[Answer]:
         rows = [interventions[index] for index in indices]
-        return _greedy(model, [prompts[index] for index in indices], rows, max_new_tokens)
+        with opened(indices):
+            return _greedy(model, [prompts[index] for index in indices], rows, max_new_tokens)
 
     for indices, found in batches.each(loads, work):
         for index, answer in zip(indices, found, strict=True):
@@ -78,9 +85,7 @@ def end_tokens(model: LoadedModel) -> Int[Tensor, "token"]:
 
 
 @torch.inference_mode()
-def _greedy(
-    model: LoadedModel, prompts: Sequence[Tokens], rows: Sequence[Intervention], max_new_tokens: int
-) -> list[Answer]:
+def _greedy(model: LoadedModel, prompts: Sequence[Tokens], rows: Sequence[Intervention], max_new_tokens: int) -> list[Answer]:
     """Token by token; whenever half of the rows have ended, only the others go on."""
     ends = end_tokens(model).to(model.device)
     said = torch.full((len(prompts), max_new_tokens), NOTHING, device=model.device)

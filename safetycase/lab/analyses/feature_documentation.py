@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -30,10 +29,9 @@ from safetycase.lab.features.neighbours import neighbours
 from safetycase.lab.features.probes import probes
 from safetycase.lab.features.readings import readings
 from safetycase.lab.features.relevance import Relevance, relevance
-from safetycase.lab.features.same_model import same_model
+from safetycase.lab.features.same_model import is_folder, same_model
 from safetycase.lab.features.study import AskedContrast, FeatureStudy, Stage
-from safetycase.lab.hub import is_hub_id
-from safetycase.lab.model import ORGANISM, LoadedModel
+from safetycase.lab.model import LoadedModel
 from safetycase.lab.model_judge import Classifier
 from safetycase.lab.observing import Absent, Event, Inputs, Note, Rows, Tensors
 from safetycase.lab.shards import Shards
@@ -255,12 +253,4 @@ def _behaviour(contrast: AskedContrast) -> str:
 def _same_model(study: FeatureStudy) -> dict[str, Any]:
     """Whether the dictionary's files name the model under assessment; and the name that they give."""
     source, trained_on = study.model.source, study.dictionary.trained_on
-    return {"same": same_model(source, trained_on, local=_is_folder(study.model)), "trained_on": trained_on}
-
-
-def _is_folder(model: LoadedModel) -> bool:
-    """Whether its source is a folder on this machine: a folder `a/b` reads like an id on a hub, whose files lie in the hub's cache."""
-    if model.source.startswith(ORGANISM):
-        return False
-    lies = PurePath(str(model.module.name_or_path))
-    return not is_hub_id(model.source) or lies.parts[-2:] == PurePath(model.source).parts
+    return {"same": same_model(source, trained_on, local=is_folder(study.model)), "trained_on": trained_on}

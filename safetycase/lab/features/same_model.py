@@ -3,7 +3,8 @@
 from pathlib import PurePath
 from typing import Literal, NamedTuple
 
-from safetycase.lab.model import ORGANISM
+from safetycase.lab.hub import is_hub_id
+from safetycase.lab.model import ORGANISM, LoadedModel
 
 # Names that libraries give to models, beside the ids under which these are published; all in lower case.
 KNOWN = {
@@ -64,3 +65,11 @@ def _folder(source: str) -> _Name:
     """A folder is no more than its name; one that is named as a library does is read as that model's id is named."""
     name = PurePath(source).name.lower()
     return _Name("bare", "", KNOWN.get(name, name).rpartition("/")[2])
+
+
+def is_folder(model: LoadedModel) -> bool:
+    """Whether its source is a folder on this machine: a folder `a/b` reads like an id on a hub, whose files lie in the hub's cache."""
+    if model.source.startswith(ORGANISM):
+        return False
+    lies = PurePath(str(model.module.name_or_path))
+    return not is_hub_id(model.source) or lies.parts[-2:] == PurePath(model.source).parts
