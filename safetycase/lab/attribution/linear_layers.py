@@ -35,6 +35,8 @@ class LinearLayer:
     pre: Float[Tensor, "pos d_model"]
     mid: Float[Tensor, "pos d_model"]
     post: Float[Tensor, "pos d_model"]
+    norms: dict[nn.Module, FrozenNorm]
+    """Every norm between the stream and attention or MLP, as it is frozen."""
     attention_writes: Float[Tensor, "pos d_model"]
     """After the norm behind attention, before any coefficient."""
     mlp_reads: Float[Tensor, "pos d_model"]
@@ -68,24 +70,24 @@ def linear_layer(
     attention_writer, mlp_writer = _writers(block, recording)
     written = recording.outputs[attention_writer], recording.outputs[mlp_writer]
     to_attention, to_mlp = _coefficients(where, post - pre, *written)
-    before_attention = _norm_before(where, block, block.attention, recording, [pre])
+    norms: dict[nn.Module, FrozenNorm] = {}
+    before_attention = _norm_before(where, block, block.attention, recording, [pre], norms)
     mid = pre + to_attention * written[0]
-    before_mlp, source = _read_by_mlp(where, block, recording, pre, mid)
-    behind = [
-        identity_norm(y) if writer is module else frozen_norm(writer, recording.outputs[module], recording.outputs[writer], where)
-        for writer, module, y in ((attention_writer, block.attention, written[0]), (mlp_writer, block.mlp, written[1]))
-    ]
-    attention = linear_attention(block.attention, call, recording, before_attention, behind[0], to_attention, where)
+    before_mlp, source = _read_by_mlp(where, block, recording, pre, mid, norms)
+    behind_attention = _norm_behind(where, attention_writer, block.attention, recording, norms)
+    behind_mlp = _norm_behind(where, mlp_writer, block.mlp, recording, norms)
+    attention = linear_attention(block.attention, call, recording, before_attention, behind_attention, to_attention, where)
     return LinearLayer(
         attention=attention,
         sequential=source is mid,
         before_mlp=before_mlp,
-        behind_mlp=behind[1],
+        behind_mlp=behind_mlp,
         attention_coefficient=to_attention,
         mlp_coefficient=to_mlp,
         pre=pre,
         mid=mid,
         post=post,
+        norms=norms,
         attention_writes=written[0],
         mlp_reads=recording.inputs[block.mlp],
         mlp_raw=recording.outputs[block.mlp],
@@ -129,21 +131,39 @@ def _coefficients(where: str, change: Tensor, attention: Tensor, mlp: Tensor) ->
     return first, second
 
 
-def _norm_before(where: str, block: Block, module: nn.Module, recording: Recording, sources: Sequence[Tensor]) -> FrozenNorm:
-    """The norm whose output a module reads, which itself must read one of the sources."""
+def _norm_before(
+    where: str,
+    block: Block,
+    module: nn.Module,
+    recording: Recording,
+    sources: Sequence[Tensor],
+    norms: dict[nn.Module, FrozenNorm],
+) -> FrozenNorm:
+    """The norm whose output a module reads, which itself must read one of the sources; it is added to `norms`."""
     read = recording.inputs[module]
     if any(torch.equal(read, source) for source in sources):
         return identity_norm(read)
     for norm in norms_of(block):
         makes_it = norm in recording.outputs and torch.equal(recording.outputs[norm], read)
         if makes_it and any(same(recording.inputs[norm], source) for source in sources):
-            return frozen_norm(norm, recording.inputs[norm], read, where)
+            norms[norm] = frozen_norm(norm, recording.inputs[norm], read, where)
+            return norms[norm]
     raise ModelError(f"{where}: {type(module).__name__} does not read the residual stream behind at most one norm")
 
 
-def _read_by_mlp(where: str, block: Block, recording: Recording, pre: Tensor, mid: Tensor) -> tuple[FrozenNorm, Tensor]:
+def _norm_behind(where: str, writer: nn.Module, module: nn.Module, recording: Recording, norms: dict[nn.Module, FrozenNorm]) -> FrozenNorm:
+    """The writer itself where it is a norm that reads what the module puts out; it is added to `norms`."""
+    if writer is module:
+        return identity_norm(recording.outputs[module])
+    norms[writer] = frozen_norm(writer, recording.inputs[writer], recording.outputs[writer], where)
+    return norms[writer]
+
+
+def _read_by_mlp(
+    where: str, block: Block, recording: Recording, pre: Tensor, mid: Tensor, norms: dict[nn.Module, FrozenNorm]
+) -> tuple[FrozenNorm, Tensor]:
     """The norm before the MLP and the stream that it reads: mid, or pre where blocks run in parallel."""
-    norm = _norm_before(where, block, block.mlp, recording, [mid, pre])
+    norm = _norm_before(where, block, block.mlp, recording, [mid, pre], norms)
     read = recording.inputs[block.mlp]
     source = mid if same(norm(mid), read) else pre
     if not same(norm(source), read):

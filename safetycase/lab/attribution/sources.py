@@ -16,7 +16,7 @@ class LayerSources:
     features: tuple[tuple[int, Float[Tensor, "feature d_model"]], ...]
     """(layer that fires, rows of all its features), for every layer that writes here."""
     others: Float[Tensor, "pos d_model other"]
-    """Errors; decoder bias, or the output at zeroed positions; and, where a norm behind the MLP has one, its shift."""
+    """Errors; decoder bias, or the output at zeroed positions; and, where there are any, shifts of norms around the MLP."""
     skip: Float[Tensor, "d_model d_model"] | None
     """Stream behind -> stream that the transcoder reads, by the skip path; scales of positions apart."""
     skip_scale: Float[Tensor, "pos"]
@@ -40,9 +40,15 @@ def _of(pass_: FrozenPass, layer: int) -> LayerSources:
     zeroed = list(pass_.zeroed)
     rest[zeroed] = writing.found[zeroed] if skip is None else (writing.found - skip)[zeroed]
     others = [writing.in_stream(pass_.errors[layer], scale), writing.in_stream(rest, scale)]
-    if writing.norm.shift is not None:
-        others.append((writing.norm.shift * writing.coefficient).expand_as(others[0]))
     reading = pass_.readings[layer]
+    shifts = []
+    if writing.norm.shift is not None:
+        shifts.append((writing.norm.shift * writing.coefficient).expand_as(others[0]))
+    if reading.norm.shift is not None and dictionary.W_skip is not None:
+        # What the skip path makes of the stream starts behind the norm's shift.
+        shifts.append(writing.in_stream(dictionary.skip(reading.norm.shift).expand_as(writing.found), scale))
+    if shifts:
+        others.append(torch.stack(shifts).sum(dim=0))
     return LayerSources(
         features=tuple(rows),
         others=torch.stack(others, dim=-1),
