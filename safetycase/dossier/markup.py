@@ -24,6 +24,8 @@ from safetycase.resources import Templates
 
 _BREAKS = re.compile(r"([@_/|]|[.,](?!\d))")
 """Where a name may break; never inside a number."""
+_EXPLORER = "attribution_graph"
+"""The script and the style of figures that can be explored."""
 _TALKS = re.compile(r"content\s*:\s*[\"'][^\"']*[A-Za-z]{2}[^\"']*[\"']|[#.]warnings?\b|@import\b", re.IGNORECASE)
 """What the style sheet of an overlay may not hold: words of its own, and rules for the warnings."""
 _MISTAKES = (
@@ -36,11 +38,14 @@ def markup(dossier: Dossier, templates: Templates, *, paper: bool) -> str:
     """The page of a dossier; on paper, what the bundled fonts lack is spelt out. Raises RenderError."""
     kind = dossier_type(dossier.type, templates)
     folder = f"dossiers/{dossier.type}"
-    style = face_rules() + _style(templates, folder, kind.style)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    explored = dossier.is_explored and not paper
+    style = face_rules() + _style(templates, folder, kind.style) + (_ours(templates, f"{_EXPLORER}.css") if explored else "")
+    script = _ours(templates, f"{_EXPLORER}.js") if explored else ""
     try:
         template = _environment(templates, paper=paper).get_template(_own_or_shared(templates, folder, kind.document))
-        return template.render(dossier=dossier, style=Markup(style), style_hash=f"sha256-{digest}")
+        return template.render(
+            dossier=dossier, style=Markup(style), style_hash=_hash(style), script=Markup(script), script_hash=_hash(script)
+        )
     except jinja2.TemplateSyntaxError as error:
         where = templates.short(Path(error.filename)) if error.filename else str(error.name)
         raise RenderError(f"{where}:{error.lineno}: {error.message}") from error
@@ -48,6 +53,11 @@ def markup(dossier: Dossier, templates: Templates, *, paper: bool) -> str:
         raise RenderError(f"templates/{error.name}: not found, or not readable") from error
     except _MISTAKES as error:
         raise RenderError(f"{_place(error, templates) or dossier.type}: {error}") from error
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names what it allows."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _environment(templates: Templates, *, paper: bool) -> SandboxedEnvironment:
@@ -63,6 +73,7 @@ def _environment(templates: Templates, *, paper: bool) -> SandboxedEnvironment:
     )
     for name in ("range", "lipsum"):
         environment.globals.pop(name)
+    environment.globals["paper"] = paper
     # A zero-width space is text and costs nothing; a thousand <wbr> are a thousand boxes and tags to the PDF renderer.
     opportunity = "\N{ZERO WIDTH SPACE}" if paper else "<wbr>"
     environment.filters["breakable"] = lambda text: _breakable(shown(text), opportunity)
@@ -116,6 +127,15 @@ def _own_or_shared(templates: Templates, folder: str, name: str) -> str:
     return f"{folder}/{name}" if templates.find(f"{folder}/{name}") else name
 
 
+def _ours(templates: Templates, name: str) -> str:
+    """A file that no overlay replaces: what a page runs is the tool's own."""
+    path = templates.folders[-1] / name
+    try:
+        return _whole(path.read_text(encoding="utf-8"), templates.short(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RenderError(f"{templates.short(path)}: cannot be read: {error}") from error
+
+
 def _style(templates: Templates, folder: str, name: str) -> str:
     """The style sheet of a type of document: its own, or one that stands at the top of the templates for all."""
     path = templates.find(_own_or_shared(templates, folder, name))
@@ -134,5 +154,5 @@ def _style(templates: Templates, folder: str, name: str) -> str:
 
 def _whole(style: str, where: str) -> str:
     if "</" in style:
-        raise RenderError(f"{where}: holds '</', which would end the style of the page")
+        raise RenderError(f"{where}: holds '</', which would end its element in the page")
     return style

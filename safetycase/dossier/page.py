@@ -35,6 +35,8 @@ class Quoted:
     """The same of a corpus that the plan does not declare public."""
     labels: Mapping[tuple[int, str], str] = field(default_factory=dict)
     """Feature and author to the words of a label that is made of text which the plan does not declare public."""
+    tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Item id of a prompt whose graph is shown, to the texts of its tokens: restricted."""
 
     def public(self) -> "Quoted":
         """What may be quoted to anyone."""
@@ -73,6 +75,17 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Explorer:
+    """What lets a drawing of a graph be explored on a screen, and the table that says the same to those who cannot."""
+
+    data: Markup
+    """JSON for the script of the page."""
+    whole: Markup
+    """The drawing of everything, where the figure itself shows a part; else empty."""
+    table: Table
+
+
+@dataclass(frozen=True)
 class Figure:
     """A drawing with its caption; what it shows in words is inside the drawing."""
 
@@ -80,6 +93,10 @@ class Figure:
     drawing: Markup
     caption: str
     number: int = 0
+    explorer: Explorer | None = None
+    """Only on screens; paper gets the drawing alone."""
+    quoted: tuple[str, ...] = ()
+    """Texts of prompts, vocabularies and labels that the drawing and its table show."""
 
 
 @dataclass(frozen=True)
@@ -195,11 +212,12 @@ class Exhibit:
 
     @property
     def quoted(self) -> frozenset[str]:
-        """What tables and cards quote of a corpus and of a vocabulary."""
+        """What figures, tables and cards quote of prompts, of a corpus and of a vocabulary."""
         tables = (*self.tables.values(), *(table for card in self.cards for table in card.tables.values()))
         tokens = (cell.text for table in tables for row in table.rows for cell in row if cell.style == "token")
         texts = (text for card in self.cards for each in card.excerpts for text in each.quoted)
-        return frozenset(text for text in (*tokens, *texts) if text)
+        drawn = (text for figure in self.figures.values() for text in figure.quoted)
+        return frozenset(text for text in (*tokens, *texts, *drawn) if text)
 
 
 @dataclass(frozen=True)
@@ -438,6 +456,11 @@ class Dossier:
     def blocks(self) -> frozenset[str]:
         """Names of all blocks that it shows."""
         return frozenset(block.name for section in self.sections for block in section.blocks)
+
+    @property
+    def is_explored(self) -> bool:
+        """Whether a figure of its evidence can be explored, which takes a script."""
+        return any(figure.explorer is not None for step in self.steps for figure in step.exhibit.figures.values())
 
     @property
     def quoted(self) -> frozenset[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from safetycase.dossier import numbers
+
 NodeKind = Literal["feature", "error", "token", "target"]
 
 
@@ -119,3 +121,10 @@ class GraphPicture:
         for edge in self.edges:
             found[getattr(edge, end)].append(edge)
         return {key: tuple(sorted(edges, key=lambda edge: (-abs(edge.weight), edge.source, edge.target))) for key, edges in found.items()}
+
+
+def weighed(weight: float) -> str:
+    """A signed weight with three significant digits."""
+    sign = "+" if weight >= 0 else numbers.MINUS
+    size = abs(weight)
+    return f"{sign}{size:.3g}" if 1e-4 <= size < 1e4 or not size else f"{sign}{size:.1e}"

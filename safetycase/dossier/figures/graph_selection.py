@@ -1,15 +1,24 @@
 """Which nodes and edges of an attribution graph a picture draws, so that what it draws can be read."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from safetycase.dossier import numbers
 from safetycase.dossier.figures.graph_picture import GraphPicture, PictureEdge, PictureNode
 
-MOST_NODES, MOST_COLUMNS, MOST_TARGETS = 44, 9, 10
+MOST_TARGETS = 10
+_EDGES_PER_NODE, _MOST_EDGES = 1.6, 64
 """Beyond these, nothing on a page of A4 is legible."""
-_EDGES_PER_NODE, _MOST_EDGES = 2.0, 84
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is drawn at most."""
+
+    nodes: int = 44
+    columns: int = 8
+    layers: int = 14
 
 
 @dataclass(frozen=True)
@@ -25,12 +34,13 @@ class Selection:
         return (len(self.nodes), len(self.edges)) == (len(picture.nodes), len(picture.edges))
 
 
-def selected(picture: GraphPicture, most: int = MOST_NODES) -> Selection:
-    """The targets and the strongest nodes of the strongest columns, at most so many; of their edges the strongest."""
-    columns = _columns(picture)
+def selected(picture: GraphPicture, limits: Limits) -> Selection:
+    """The targets and the strongest nodes of the strongest columns and layers; of their edges the strongest."""
     targets = [node for node in picture.ranked if node.kind == "target"][:MOST_TARGETS]
-    others = [node for node in picture.ranked if node.kind != "target" and node.position in columns]
-    kept = {node.id for node in (*targets, *others[: max(1, most - len(targets))])}
+    others = [node for node in picture.ranked if node.kind != "target"]
+    others = _leading(others, lambda node: node.position, limits.columns)
+    others = _leading(others, lambda node: node.layer, limits.layers)
+    kept = {node.id for node in (*targets, *others[: max(1, limits.nodes - len(targets))])}
     nodes = tuple(node for node in picture.nodes if node.id in kept)
     return Selection(nodes, _strongest(picture, kept, min(_MOST_EDGES, max(12, round(_EDGES_PER_NODE * len(nodes))))))
 
@@ -43,19 +53,22 @@ def everything(picture: GraphPicture, most_edges: int) -> Selection:
 def said(picture: GraphPicture, drawn: Selection) -> str:
     """How much of the graph is drawn, in one or two sentences; empty where all of it is."""
     parts = []
-    if not drawn.is_whole(picture):
-        nodes, edges = (
-            f"{numbers.count(shown)} of {numbers.count(whole)} {name}"
-            for shown, whole, name in (
-                (len(drawn.nodes), len(picture.nodes), "nodes"),
-                (len(drawn.edges), len(picture.edges), "edges"),
+    if len(drawn.nodes) < len(picture.nodes):
+        places = [
+            f"{len(used)} of {len(held)} {name}"
+            for name, used, held in (
+                (f"{picture.columns_are}s", *_distinct(picture, drawn, lambda node: node.position)),
+                ("rows", *_distinct(picture, drawn, lambda node: node.layer)),
             )
-        )
-        used, held = ({node.position for node in each if node.kind != "target"} for each in (drawn.nodes, picture.nodes))
-        where = f", at {len(used)} of {len(held)} {picture.columns_are}s" if len(used) < len(held) else ""
-        parts.append(f"Drawn: {nodes}, the most influential{where}; {edges}, the strongest and of each node its strongest output.")
+            if len(used) < len(held)
+        ]
+        where = f" in {' and '.join(places)}" if places else ""
+        parts.append(f"{_of(len(drawn.nodes), len(picture.nodes), 'nodes')}, the most influential{where}")
+    if len(drawn.edges) < len(picture.edges):
+        parts.append(f"{_of(len(drawn.edges), len(picture.edges), 'edges')}, the strongest and of each node its strongest output")
+    sentences = [f"Drawn: {'; '.join(parts)}."] if parts else []
     cut = [
-        f"{numbers.count(shown)} of {numbers.count(whole)} {name}"
+        _of(shown, whole, name)
         for shown, whole, name in (
             (len(picture.nodes), picture.of_nodes, "nodes"),
             (len(picture.edges), picture.of_edges, "edges"),
@@ -63,17 +76,27 @@ def said(picture: GraphPicture, drawn: Selection) -> str:
         if whole is not None and whole > shown
     ]
     if cut:
-        parts.append(f"The pruned graph holds {' and '.join(cut)} of the whole.")
-    return " ".join(parts)
+        sentences.append(f"The pruned graph holds {' and '.join(cut)} of the whole.")
+    return " ".join(sentences)
 
 
-def _columns(picture: GraphPicture) -> Collection[int]:
-    """The positions whose nodes have most influence together."""
+def _of(shown: int, whole: int, name: str) -> str:
+    return f"{numbers.count(shown)} of {numbers.count(whole)} {name}"
+
+
+def _distinct(picture: GraphPicture, drawn: Selection, place: Callable[[PictureNode], int]) -> tuple[set[int], set[int]]:
+    """Rows or columns of what is drawn, and of all; targets have a row of their own."""
+    used, held = ({place(node) for node in each if node.kind != "target"} for each in (drawn.nodes, picture.nodes))
+    return used, held
+
+
+def _leading(nodes: list[PictureNode], place: Callable[[PictureNode], int], most: int) -> list[PictureNode]:
+    """Those in the rows or columns whose nodes have most influence together."""
     share: dict[int, float] = defaultdict(float)
-    for node in picture.nodes:
-        if node.kind != "target":
-            share[node.position] += abs(node.influence)
-    return frozenset(sorted(share, key=lambda position: (-share[position], position))[:MOST_COLUMNS])
+    for node in nodes:
+        share[place(node)] += abs(node.influence)
+    leading = set(sorted(share, key=lambda key: (-share[key], key))[:most])
+    return [node for node in nodes if place(node) in leading]
 
 
 def _strongest(picture: GraphPicture, kept: Collection[str], most: int) -> tuple[PictureEdge, ...]:
@@ -83,7 +106,8 @@ def _strongest(picture: GraphPicture, kept: Collection[str], most: int) -> tuple
     first: dict[str, int] = {}
     for index in among:
         first.setdefault(picture.edges[index].source, index)
-    rest = [index for index in among if index not in set(first.values())]
+    taken = set(first.values())
+    rest = [index for index in among if index not in taken]
     chosen = [*first.values(), *rest[: max(0, most - len(first))]]
     chosen.sort(key=lambda index: (picture.scores[index], index))
     return tuple(picture.edges[index] for index in chosen)
