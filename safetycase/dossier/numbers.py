@@ -59,7 +59,9 @@ def scale_of(unit: Unit, name: str) -> Scale:
     quantity = name.split(".")[0]
     if unit is not Unit.FRACTION or quantity.endswith("kappa"):
         return Scale.PLAIN
-    return Scale.POINTS if quantity.endswith("_change") else Scale.PERCENT
+    # What is explained is a share of a variance, also where it is that of a change.
+    is_difference = quantity.endswith(("_change", "_difference")) and not quantity.startswith("explained_")
+    return Scale.POINTS if is_difference else Scale.PERCENT
 
 
 def unit_word(unit: Unit) -> str:

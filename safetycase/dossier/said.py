@@ -43,6 +43,7 @@ def _said(case: JudgedCase, findings: Mapping[str, Findings], quoted: Mapping[st
         for text in texts.samples:
             yield from (text.prompt, text.answer, text.label)
         yield from texts.labels.values()
+        yield from (token for each in texts.tokens.values() for token in each)
 
 
 def _texts(value: Any) -> Iterator[str]:

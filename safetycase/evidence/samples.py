@@ -1,4 +1,4 @@
-"""Texts that findings name: of random samples and of withheld labels, for restricted renderings alone, and of windows of a corpus."""
+"""Texts that findings name: of samples, prompts and withheld labels, for restricted renderings alone, and of windows of a corpus."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -38,6 +38,15 @@ def label_texts(found: Findings, tables: Tables) -> Mapping[tuple[int, str], str
         return {}
     rows = tables.table("labels_restricted").rows()
     return {(row["feature"], row["author"]): row["text"] for row in rows if (row["feature"], row["author"]) in wanted}
+
+
+def token_texts(found: Findings, tables: Tables) -> Mapping[str, tuple[str, ...]]:
+    """Item id to the texts of its tokens, for every prompt whose graph the findings show, as far as this copy of the case holds them."""
+    wanted = {each.item for each in getattr(found, "examples", ())}
+    if not wanted or not tables.has("example_tokens"):
+        return {}
+    rows = tables.table("example_tokens").rows()
+    return {row["item"]: tuple(row["tokens"]) for row in rows if row["item"] in wanted}
 
 
 def with_labels(found: Findings, texts: Mapping[tuple[int, str], str]) -> Findings:
