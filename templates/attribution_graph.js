@@ -111,7 +111,7 @@
     function say(seen, drawn) {
       const all = share.reduce((sum, each) => sum + each, 0);
       const part = [...seen].reduce((sum, index) => sum + share[index], 0);
-      const influence = all ? `, with ${percent(part / all)} of the influence of all nodes here` : '';
+      const influence = all ? `, with ${percent(seen.size === graph.nodes.length ? 1 : part / all)} of the influence of all nodes here` : '';
       put(state, `Shown: ${seen.size} of ${graph.nodes.length} nodes${influence}; ${drawn.size} of ${graph.edges.length} edges.`);
       slider.setAttribute('aria-valuetext', `${slider.value} %: ${seen.size} of ${graph.nodes.length} nodes`);
     }
@@ -136,7 +136,7 @@
       if (index < 0) return;
       reveal(index);
       if (into) card.querySelector('h4').focus();
-      else if (nodes.has(index)) nodes.get(index).focus({ preventScroll: true });
+      else if (nodes.has(index)) focus(index);
     }
 
     function describe() {
@@ -202,7 +202,7 @@
       const back = chosen;
       if (chosen >= 0) {
         select(-1);
-        if (nodes.has(back)) nodes.get(back).focus({ preventScroll: true });
+        if (nodes.has(back)) focus(back);
       } else tools.querySelector('button').focus();
     }
 
@@ -274,8 +274,14 @@
       nodes.get(current)?.setAttribute('tabindex', '-1');
       current = index;
       nodes.get(index).setAttribute('tabindex', '0');
+      focus(index);
+    }
+
+    // Into view in the drawing, then the drawing in the window.
+    function focus(index) {
       reveal(index);
       nodes.get(index).focus({ preventScroll: true });
+      nodes.get(index).scrollIntoView({ block: 'nearest', inline: 'nearest' });
     }
 
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -365,6 +371,7 @@
   function put(element, text) { element.textContent = text; }
 
   function percent(value) {
+    if (value < 1 && value >= 0.995) return '> 99 %';
     return value > 0 && value < 0.001 ? '< 0.1 %' : `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
   }
 

@@ -28,7 +28,7 @@ def table(picture: GraphPicture) -> Table:
     )
     rows = tuple(_row(picture, node) for node in picture.ranked)
     caption = f"{numbers.count(len(picture.nodes))} nodes and {numbers.count(len(picture.edges))} edges; of inputs and outputs the {_SHOWN} largest."
-    return Table(picture.title, columns, rows, caption, widths=(20, 10, 5, 10, 10, 25, 20), dense=True, wide=True)
+    return Table(picture.title, columns, rows, caption, widths=(20, 10, 10, 10, 10, 20, 20), dense=True, wide=True)
 
 
 def data(picture: GraphPicture) -> Markup:

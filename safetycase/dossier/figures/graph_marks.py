@@ -53,7 +53,7 @@ class GraphDrawing(Diagram):
 
     def bar(self, x: float, y: float, width: float, share: float) -> None:
         """A share as part of a thin line."""
-        self.box(x, y, width, 2, fill=GRID)
+        self.box(x, y, width, 2, fill=WASH)
         self.box(x, y, width * share, 2, fill=MUTE)
 
     def shape(self, kind: NodeKind, x: float, y: float, width: float, height: float) -> None:
@@ -104,7 +104,7 @@ class GraphDrawing(Diagram):
 
     def column(self, start: float, end: float, y: float) -> None:
         """The line below a column."""
-        self.line(start, y, end, y, stroke=WASH, width=2)
+        self.line(start, y, end, y, stroke=GRID, width=2)
 
 
 def _steps(points: Sequence[Point]) -> list[str]:
