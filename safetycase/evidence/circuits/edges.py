@@ -1,4 +1,4 @@
-"""The graph of a decoder's components: which write to the residual stream, which read it, and every edge between an earlier writer and a later reader."""
+"""The graph of a decoder's components: which write to the residual stream, which read it, and the edges between them."""
 
 import re
 from collections.abc import Iterable
@@ -59,7 +59,8 @@ def decoder_graph(n_layers: int, n_heads: int | None, *, sequential: bool = True
     `n_heads` None makes each attention one writer and one reader. `sequential` says that an MLP reads what the attention of its own layer
     has written; in parallel blocks (GPT-NeoX) it does not.
     """
-    writers, readers, edges = [EMBEDDING], [], []
+    writers, readers = [EMBEDDING], list[str]()
+    edges: list[tuple[int, int]] = []
 
     def read(reader: str, visible: int) -> None:
         edges.extend((writer, len(readers)) for writer in range(visible))

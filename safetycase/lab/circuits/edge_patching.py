@@ -29,7 +29,7 @@ Edit = Literal["circuit", "complement"]
 def circuit_values(
     split: SplitForward, pairs: Sequence[Pair], circuits: NDArray[np.bool_], batches: Batches, metric: Metric = log_odds
 ) -> NDArray[np.float64]:
-    """[pair, circuit]: the metric when edges in the circuit carry what their writer puts out in this very run, and others the corrupted value.
+    """[pair, circuit]: the metric when a circuit's edges carry what their writers put out in this very run, and others the corrupted value.
 
     The clean prompt goes in. A reader's input is the corrupted run's stream plus, of each of its edges in the circuit, what the writer
     puts out now less what it put out in the corrupted run; so all edges give the clean run and none the corrupted one, to rounding.
@@ -147,8 +147,8 @@ def _of_pair(
 
         def patched(moment: Moment) -> Float[Tensor, "row reader pos d_model"]:
             change = torch.stack([now - before for now, before in zip(moment.written, base, strict=False)], dim=1)  # [row, writer, pos, d]
-            carried = chosen[:, moment.readers, : change.shape[1]] @ change.flatten(2)
-            return streams[moment.readers.start] + carried.unflatten(-1, change.shape[2:])
+            carried: Tensor = chosen[:, moment.readers, : change.shape[1]] @ change.flatten(2)
+            return streams[moment.readers.start] + carried.reshape(*carried.shape[:2], *change.shape[2:])
 
         return metric(split.run(pair.clean.to(device).expand(len(rows), -1), patched).logits, pair.target)
 

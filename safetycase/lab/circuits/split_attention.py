@@ -49,9 +49,9 @@ def attend_split(
     rows = query.shape[0] // (PARTS * n_heads)
     assert rows * PARTS * n_heads == query.shape[0], (query.shape, "rows are not split by head")
     group = heads // (n_heads // key.shape[1])
-    q = query.unflatten(0, (rows, -1))[:, heads, heads]
-    k = key.unflatten(0, (rows, -1))[:, n_heads + heads, group]
-    v = value.unflatten(0, (rows, -1))[:, 2 * n_heads + heads, group]
+    q = query.reshape(rows, -1, *query.shape[1:])[:, heads, heads]
+    k = key.reshape(rows, -1, *key.shape[1:])[:, n_heads + heads, group]
+    v = value.reshape(rows, -1, *value.shape[1:])[:, 2 * n_heads + heads, group]
     scores = q @ k.mT * (q.shape[-1] ** -0.5 if scaling is None else scaling)
     cap = options.get("softcap")
     if cap is not None:

@@ -41,7 +41,7 @@ class Moment:
     @property
     def count(self) -> int:
         """How many readers there are."""
-        return self.readers.stop - self.readers.start
+        return int(self.readers.stop - self.readers.start)
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,8 @@ class SplitForward:
         _hook_point(stack, layer.mlp, written, visible, slice(readers.stop, readers.stop + 1), read)
 
     def _last_logits(self, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row vocab"]:
-        options: dict[str, Any] = (
-            {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(self.model.module.forward).parameters else {}
-        )
+        shorter = "logits_to_keep" in inspect.signature(self.model.module.forward).parameters
+        options: dict[str, Any] = {"logits_to_keep": 1} if shorter else {}
         logits: Tensor = self.model.module(input_ids=ids, use_cache=False, **options).logits
         return logits[:, -1]
 
@@ -157,10 +156,11 @@ def _hook_point(stack: ExitStack, point: ReadingPoint, written: dict[int, Tensor
 
 def _shares(projection: Any, z: Float[Tensor, "row pos width"], heads: int) -> list[Float[Tensor, "row pos d_model"]]:
     """What each head adds to the stream: the projection of its own slice, without the bias, which no head owns."""
+    row, pos, width = z.shape
     own = torch.eye(heads, dtype=z.dtype, device=z.device)[:, None, None, :, None]
-    slices = (z.unflatten(-1, (heads, -1)) * own).flatten(-2)  # [head, row, pos, width]
+    slices = (z.reshape(row, pos, heads, -1) * own).reshape(heads, row, pos, width)
     alone = torch.cat([slices, torch.zeros_like(z)[None]])
-    *shares, bias = projection.forward(alone.flatten(0, 1)).unflatten(0, (heads + 1, -1))
+    *shares, bias = projection.forward(alone.flatten(0, 1)).reshape(heads + 1, row, pos, -1)
     return [share - bias for share in shares]
 
 

@@ -1,6 +1,5 @@
-"""The known circuit of the organism `induction`, read off its attention patterns by a rule that was fixed beforehand, and its model folder."""
+"""The known circuit of the organism `induction`, read off attention patterns by a rule fixed beforehand, and its model folder."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +17,10 @@ from safetycase.lab.organisms.induction import NAME, InductionRecipe, recipe_dig
 THRESHOLD = 0.5
 """A head is named for a pattern that takes at least this share of its attention."""
 RULE = (
-    "On repeated random sequences that it was not trained on, a head of layer 0 is a previous-token head if at least half of its attention, "
-    "on average over positions, goes to the position before; a head of layer 1 is an induction head if at least half of it, on average "
-    "over the repetition, goes to what followed the earlier occurrence of the current symbol. The true edges are then: embedding to the "
-    "values of previous-token heads; previous-token heads to the keys of induction heads; embedding to the queries and values of "
+    "On repeated random sequences that it was not trained on, a head of layer 0 is a previous-token head if at least half of its "
+    "attention, on average over positions, goes to the position before; a head of layer 1 is an induction head if at least half of it, on "
+    "average over the repetition, goes to what followed the earlier occurrence of the current symbol. The true edges are then: embedding "
+    "to the values of previous-token heads; previous-token heads to the keys of induction heads; embedding to the queries and values of "
     "induction heads; induction heads to the logits. No patching and no gradient takes part."
 )
 _ROWS, _LENGTH, _SEED = 64, 16, 1
