@@ -25,6 +25,8 @@ def _unmet(minimum: Minimum, found: Findings, declared_before: bool) -> Iterator
         else:
             # One estimate has to meet all of it: many prompts of one judge and many groups of another make no good one.
             yield from min((tuple(_wanting(minimum, name, each)) for each in estimates), key=len)
+    if minimum.holds and not getattr(found, "holds", False):
+        yield "the hypothesis does not hold in its own tests"
     if minimum.declared_before and not declared_before:
         yield "the plan was declared or edited after the evidence was seen"
     if minimum.made_here and found.imported is not None:

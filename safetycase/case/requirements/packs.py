@@ -137,6 +137,8 @@ class Minimum(Record):
     """Estimates that must stand beside a null."""
     declared_before: bool = False
     """The plan was declared before the evidence was seen."""
+    holds: bool = False
+    """The hypothesis that the findings state passed all of its own tests; findings that state none do not meet it."""
     made_here: bool = False
     """Not imported: it can be replayed."""
 
