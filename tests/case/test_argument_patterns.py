@@ -9,7 +9,13 @@ from safetycase.case.argument import load_pattern
 from safetycase.case.wording import forbidden
 from safetycase.errors import PlanError
 
-BUNDLED = ("change-between-versions", "refusal-under-weight-access", "transparency-to-downstream", "what-features-show")
+BUNDLED = (
+    "change-between-versions",
+    "refusal-under-weight-access",
+    "transparency-to-downstream",
+    "what-a-trace-shows",
+    "what-features-show",
+)
 HEAD = "title: A title\nabout: About\nnodes:\n"
 SOUND = """\
   G1: {text: A scoped statement, supported_by: [S1], in_context_of: [A1]}
@@ -188,4 +194,28 @@ def test_what_editing_features_changes_supports_nothing_in_any_pattern(tmp_path:
         assert load_pattern("mine.yaml", tmp_path, resources.bundled()).nodes
     else:
         with pytest.raises(PlanError, match="found support; what feature_documentation measured under an edit"):
+            load_pattern("mine.yaml", tmp_path, resources.bundled())
+
+
+@pytest.mark.parametrize(
+    ("estimates", "admitted"),
+    [
+        pytest.param("[error_share.harmful.graph]", True, id="what the graphs leave open"),
+        pytest.param("[members_recovered.discovery.reseeded]", True, id="what recurs"),
+        pytest.param("[faithfulness.harmful.kept]", False, id="what is kept when all else is ablated"),
+        pytest.param("[explained_change.confirmation.circuit]", False, id="what predicts an ablation"),
+        pytest.param("[error_share.harmful.graph, patched_change.harmful.noised]", False, id="a patch among them"),
+        pytest.param("[]", False, id="whatever there is"),
+    ],
+)
+def test_what_ablating_a_circuit_changes_supports_nothing_in_any_pattern(tmp_path: Path, estimates: str, admitted: bool) -> None:
+    """That a circuit fails its tests is no support that refusal rests elsewhere; scores and recurrence of graphs may carry a goal."""
+    text = SOUND.replace("refusal_direction, as: lower-bound}", f"circuit_trace, as: support, estimates: {estimates}}}")
+
+    written(tmp_path, text)
+
+    if admitted:
+        assert load_pattern("mine.yaml", tmp_path, resources.bundled()).nodes
+    else:
+        with pytest.raises(PlanError, match="found support; what circuit_trace measured under an edit"):
             load_pattern("mine.yaml", tmp_path, resources.bundled())

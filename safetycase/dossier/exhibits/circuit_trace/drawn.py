@@ -107,7 +107,7 @@ def _cells(found: Found, direction: str) -> tuple[Sequence[HeatCell], str]:
 def _chosen(found: Found, direction: str) -> tuple[int, str] | None:
     """The cell whose effect is largest on discovery pairs: the one that the estimates are about."""
     cells = [cell for cell in found.patching if (cell.direction, cell.split) == (direction, "discovery")]
-    best = max(cells, key=lambda cell: (cell.value, -cell.layer, cell.role), default=None)
+    best = min(cells, key=lambda cell: (-cell.value, cell.layer, cell.role), default=None)
     return (best.layer, best.role) if best is not None else None
 
 
