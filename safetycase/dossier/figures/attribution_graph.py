@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from safetycase.dossier import numbers
 from safetycase.dossier.figures.graph_explored import data, table
-from safetycase.dossier.figures.graph_layout import LEFT, NARROW, TEXT, Placed, clipped_lines, placed
+from safetycase.dossier.figures.graph_layout import LEFT, MOST_LINES, NARROW, TEXT, Placed, clipped_lines, placed
 from safetycase.dossier.figures.graph_marks import NAME, GraphDrawing
 from safetycase.dossier.figures.graph_picture import GraphPicture, NodeKind, PictureNode, weighed
 from safetycase.dossier.figures.graph_routes import routes
@@ -21,7 +21,8 @@ from safetycase.dossier.page import Explorer, Figure
 WIDTH, TALLEST = 600.0, 800.0
 """Of a drawing on paper."""
 _MOST_EDGES_ON_SCREEN = 500
-_FEWEST_ROWS = 10
+_ROWS = (14, 12, 10, 8, 6)
+"""Layers that are drawn at most: fewer rows hold more nodes each."""
 _LEGEND = 66.0
 """Two lines of signs and two of words below the names of columns."""
 _FOOT = 40.0
@@ -58,19 +59,26 @@ def attribution_graph_figure(picture: GraphPicture, caption: str = "") -> Figure
 
 
 def _fitted(picture: GraphPicture) -> tuple[Selection, Placed]:
-    """As many nodes as a page holds, with labels that can be read."""
-    limits = Limits()
-    while True:
-        drawn = selected(picture, limits)
-        layout = placed(picture, drawn.nodes, WIDTH)
-        if layout.chip < NARROW and limits.columns > 1:
-            limits = replace(limits, columns=limits.columns - 1)
-        elif layout.bottom + _FOOT + _LEGEND <= TALLEST or len(drawn.nodes) <= 4:
-            return drawn, layout
-        elif limits.layers > _FEWEST_ROWS:
-            limits = replace(limits, layers=limits.layers - 1)
-        else:
-            limits = replace(limits, nodes=min(limits.nodes, len(drawn.nodes)) - 1)
+    """Of what a page holds with labels that can be read, what has most influence; then the most nodes, then the longer labels."""
+    found = [_fitted_with(picture, lines, rows) for lines in MOST_LINES for rows in _ROWS]
+    return max(found, key=lambda each: (round(sum(abs(node.influence) for node in each[0].nodes), 3), len(each[0].nodes)))
+
+
+def _fitted_with(picture: GraphPicture, lines: int, rows: int) -> tuple[Selection, Placed]:
+    limits = Limits(layers=rows)
+    while limits.columns > 1 and _laid(picture, limits, lines)[1].chip < NARROW:
+        limits = replace(limits, columns=limits.columns - 1)
+    low, high = 1, limits.nodes
+    while low < high:
+        middle = (low + high + 1) // 2
+        bottom = _laid(picture, replace(limits, nodes=middle), lines)[1].bottom
+        low, high = (middle, high) if bottom + _FOOT + _LEGEND <= TALLEST else (low, middle - 1)
+    return _laid(picture, replace(limits, nodes=low), lines)
+
+
+def _laid(picture: GraphPicture, limits: Limits, lines: int) -> tuple[Selection, Placed]:
+    drawn = selected(picture, limits)
+    return drawn, placed(picture, drawn.nodes, WIDTH, lines)
 
 
 def _drawing(picture: GraphPicture, drawn: Selection, layout: Placed, statement: str) -> GraphDrawing:

@@ -12,14 +12,15 @@ LEFT, RIGHT, TOP = 46.0, 8.0, 6.0
 """Of the area of nodes: room for the names of layers, and margins."""
 TEXT, LEADING, PAD = 9.0, 10.5, 4.0
 _BETWEEN_LANES, _BETWEEN_COLUMNS = 12.0, 15.0
-_BETWEEN_SLOTS, _BETWEEN_ROWS = 6.0, 25.0
+_BETWEEN_SLOTS, _BETWEEN_ROWS = 13.0, 26.0
 _HEADER = 13.0
 """Room for the name of a supernode."""
 _COMFORTABLE = 560.0
 """Height up to which wide nodes are worth more than a low drawing."""
 _WIDE, NARROW, _WIDEST = 84.0, 58.0, 112.0
 """Width of a chip: what is good for the eye, what still holds a word, and where more would be waste."""
-MOST_LINES = 3
+MOST_LINES = (3, 2)
+"""Of a label: as many as are read with ease, and fewer where that makes room for more nodes."""
 
 Cell = tuple[int, int]
 """Row and column."""
@@ -96,25 +97,25 @@ class _Lanes:
     """Supernode and column to its members."""
 
 
-def placed(picture: GraphPicture, nodes: Sequence[PictureNode], width: float | None) -> Placed:
+def placed(picture: GraphPicture, nodes: Sequence[PictureNode], width: float | None, most_lines: int = MOST_LINES[0]) -> Placed:
     """Nodes as chips of one width, as wide as the room allows; without a width, as wide as is good for the eye."""
     columns = sorted({node.position for node in nodes if node.kind != "target"}) or sorted({node.position for node in nodes})
     extra = {column: 0 for column in columns}
     lanes = _lanes(nodes, columns, extra)
     while True:
-        best = _wider(nodes, columns, extra, lanes, width)
+        best = _wider(nodes, columns, extra, lanes, width, most_lines)
         if best is None:
             break
         extra, lanes = best
     chip = _chip_width(lanes, columns, width)
-    return _stacked(picture, nodes, columns, lanes, chip, width)
+    return _stacked(picture, nodes, columns, lanes, chip, width, most_lines)
 
 
 def _wider(
-    nodes: Sequence[PictureNode], columns: Sequence[int], extra: Mapping[int, int], lanes: _Lanes, width: float | None
+    nodes: Sequence[PictureNode], columns: Sequence[int], extra: Mapping[int, int], lanes: _Lanes, width: float | None, most_lines: int
 ) -> tuple[dict[int, int], _Lanes] | None:
     """One more lane for the column that most lowers the drawing by it, if chips stay wide enough."""
-    height = _slots_height(lanes)
+    height = _slots_height(lanes, most_lines)
     wish = _WIDE if height <= _COMFORTABLE else NARROW
     options = []
     for column in columns:
@@ -128,8 +129,8 @@ def _wider(
     return more, tried
 
 
-def _slots_height(lanes: _Lanes) -> float:
-    return sum(lanes.slots.values()) * (MOST_LINES * LEADING + PAD * 2 + _BETWEEN_SLOTS) + len(lanes.slots) * _BETWEEN_ROWS
+def _slots_height(lanes: _Lanes, most_lines: int) -> float:
+    return sum(lanes.slots.values()) * (most_lines * LEADING + PAD * 2 + _BETWEEN_SLOTS) + len(lanes.slots) * _BETWEEN_ROWS
 
 
 def _chip_width(lanes: _Lanes, columns: Sequence[int], width: float | None) -> float:
@@ -201,12 +202,12 @@ def _spans(here: Sequence[PictureNode]) -> list[tuple[int, int, str]]:
 
 
 def _stacked(
-    picture: GraphPicture, nodes: Sequence[PictureNode], columns: Sequence[int], lanes: _Lanes, chip: float, width: float | None
+    picture: GraphPicture, nodes: Sequence[PictureNode], columns: Sequence[int], lanes: _Lanes, chip: float, width: float | None, most_lines: int
 ) -> Placed:
     """From above: targets, then layer by layer down to the tokens."""
     starts, end = _starts(columns, lanes, chip)
     whole = width if width is not None else max(end + RIGHT, 600.0)
-    lines = {node.id: _lines(node.label or node.id, chip - 2 * PAD) for node in nodes if node.kind != "target"}
+    lines = {node.id: clipped_lines(node.label or node.id, chip - 2 * PAD, TEXT, most_lines) for node in nodes if node.kind != "target"}
     targets = [node for node in nodes if node.kind == "target"]
     chips: list[Chip] = []
     bands: list[Band] = []
@@ -262,7 +263,7 @@ def _targets(
 ) -> float:
     """Targets side by side in the middle, in as few bands as hold them; returns where the lowest ends."""
     chip = max(_WIDE, min(_WIDEST, (room[1] - room[0]) / len(targets) - _BETWEEN_LANES))
-    lines = {node.id: _lines(node.label or node.id, chip - 2 * PAD - 4) for node in targets}
+    lines = {node.id: clipped_lines(node.label or node.id, chip - 2 * PAD - 4, TEXT, MOST_LINES[0]) for node in targets}
     most = max(1, int((room[1] - room[0]) // (chip + _BETWEEN_LANES)))
     y = TOP
     for start in range(0, len(targets), most):
@@ -292,11 +293,6 @@ def _groups(picture: GraphPicture, lanes: _Lanes, chips: Sequence[Chip]) -> tupl
 def _height(lines: int) -> float:
     """Of a chip: its lines, and the bar of its influence below them."""
     return lines * LEADING + PAD * 2 + 1
-
-
-def _lines(label: str, room: float) -> tuple[str, ...]:
-    """A label in as many lines as a chip has, cut off with an ellipsis."""
-    return clipped_lines(label, room, TEXT, MOST_LINES)
 
 
 def clipped_lines(text: str, room: float, size: float, most: int) -> tuple[str, ...]:
