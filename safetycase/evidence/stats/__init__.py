@@ -10,6 +10,7 @@ from safetycase.evidence.stats.ranks import auroc
 from safetycase.evidence.stats.rates import clopper_pearson, rate, rate_difference, wilson
 from safetycase.evidence.stats.ratios import ratio
 from safetycase.evidence.stats.selection import pareto, with_selection
+from safetycase.evidence.stats.spearman import spearman
 
 __all__ = [
     "Adjusted",
@@ -39,6 +40,7 @@ __all__ = [
     "ratio",
     "simultaneous_level",
     "smallest_p",
+    "spearman",
     "wilson",
     "with_selection",
 ]

@@ -154,11 +154,11 @@ def rank_correlation(
     means = sums.sum(0) / sizes.sum()
     if np.ptp(means) <= 1e-12:
         raise Undefined("every dose changes as much as any other: nothing to rank")
-    ranks = _ranks(np.asarray(doses, dtype=np.float64))
-    value = float(_pearson(ranks, _ranks(means)))
+    dose_ranks = ranks(np.asarray(doses, dtype=np.float64))
+    value = float(_pearson(dose_ranks, ranks(means)))
     picks = np.random.default_rng(seed).integers(sizes.size, size=(resamples, sizes.size))
     drawn = sums[picks].sum(1) / sizes[picks].sum(1)[:, None]
-    resampled = _pearson(ranks, np.stack([_ranks(each) for each in drawn]))
+    resampled = _pearson(dose_ranks, np.stack([ranks(each) for each in drawn]))
     low, high = (float(q) for q in np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]))
     method = f"Spearman over {len(doses)} doses, percentiles of {resamples} bootstrap samples of families"
     if low == high:
@@ -176,7 +176,7 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float
     return correlation
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks from 1; equal values share the mean of theirs."""
     ordered = np.sort(values)
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right") + 1) / 2
