@@ -38,6 +38,20 @@ class Estimates:
         """Keep the reason why these estimates are not there; a name may end in `*`."""
         self.absent.update(dict.fromkeys(names, reason))
 
+    def why_absent(self, names: Iterable[str]) -> dict[str, str]:
+        """Of these names each that has no estimate, with the reason; a name that has neither is a breach of our own and asserts.
+
+        A reason that was given for the name itself goes before one for a common beginning, and a longer beginning before a shorter.
+        """
+        patterns = sorted((each for each in self.absent if each.endswith("*")), key=len, reverse=True)
+        found = {}
+        for name in names:
+            if name not in self.found:
+                given = name if name in self.absent else next((each for each in patterns if name.startswith(each[:-1])), None)
+                assert given is not None, f"{name} is neither estimated nor said to be absent"
+                found[name] = self.absent[given]
+        return found
+
 
 def null_record(what: str, test: NullTest) -> Null:
     """A null as it is stored beside its estimate."""

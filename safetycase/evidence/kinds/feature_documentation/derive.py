@@ -75,20 +75,10 @@ def _of_contrasts(seen: Observed, read: Read, estimates: Estimates) -> tuple[dic
 
 
 def _absent(seen: Observed, read: Read, estimates: Estimates) -> dict[str, str]:
-    """Of what was asked, each name that has no estimate, with the reason; imports, which do not say what was asked, keep patterns.
-
-    A reason that was given for the name itself goes before one for a common beginning, and a longer beginning before a shorter.
-    """
+    """Of what was asked, each name that has no estimate, with the reason; imports, which do not say what was asked, keep patterns."""
     if not seen.setup["asked"]:
         return dict(sorted(estimates.absent.items()))
-    patterns = sorted((each for each in estimates.absent if each.endswith("*")), key=len, reverse=True)
-    found = {}
-    for name in estimate_names(Ask.model_validate(seen.setup["asked"]), read, {}):
-        if name not in estimates.found:
-            given = name if name in estimates.absent else next((each for each in patterns if name.startswith(each[:-1])), None)
-            assert given is not None, f"{name} is neither estimated nor said to be absent"
-            found[name] = estimates.absent[given]
-    return found
+    return estimates.why_absent(estimate_names(Ask.model_validate(seen.setup["asked"]), read, {}))
 
 
 def _contrast_facts(seen: Observed, contrast: str, found: Causes) -> ContrastFacts:
