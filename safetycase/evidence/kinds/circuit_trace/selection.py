@@ -62,7 +62,7 @@ def recurring(graphs: Matched, minimum: float, swaps: int, seed: int) -> list[Re
     if not graphs.nodes or not graphs.families:
         return []
     harmful, harmless = graphs.harmful.mean(axis=0), graphs.harmless.mean(axis=0)
-    largest = _largest_swapped(graphs, minimum, swaps, seed)
+    largest = largest_swapped(graphs, minimum, swaps, seed)
     found = []
     for index in np.flatnonzero(harmful >= minimum):
         difference = harmful[index] - harmless[index]
@@ -76,12 +76,34 @@ def selected(candidates: Sequence[Recurring], alpha: float, most: int) -> list[R
     return [each for each in candidates if each.p <= alpha][:most]
 
 
-def _largest_swapped(graphs: Matched, minimum: float, swaps: int, seed: int) -> NDArray[np.float64]:
+def largest_swapped(graphs: Matched, minimum: float, swaps: int, seed: int) -> NDArray[np.float64]:
     """[swap]: the largest difference of any candidate under swapped labels; -1 where there is no candidate."""
+    reachable = np.maximum(graphs.harmful, graphs.harmless).mean(axis=0) >= minimum  # no swap makes a candidate of any other node
+    if not reachable.any():
+        return np.full(swaps, -1.0)
+    harmful, harmless = graphs.harmful[:, reachable], graphs.harmless[:, reachable]
     _, family = np.unique(np.asarray(graphs.families), return_inverse=True)
-    signs = np.random.default_rng(seed).integers(0, 2, size=(swaps, int(family.max()) + 1))[:, family]
+    signs = np.random.default_rng(seed).integers(0, 2, size=(swaps, int(family.max()) + 1))[:, family].astype(np.float64)
     count = len(graphs.families)
-    swapped_share = ((1 - signs) @ graphs.harmful + signs @ graphs.harmless) / count
-    difference = (1 - 2 * signs) @ (graphs.harmful - graphs.harmless) / count
+    swapped_share = ((1 - signs) @ harmful + signs @ harmless) / count
+    difference = (1 - 2 * signs) @ (harmful - harmless) / count
     largest: NDArray[np.float64] = np.where(swapped_share >= minimum, difference, -1.0).max(axis=1)
     return largest
+
+
+def clusters_of(families: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The cluster of every pair from the families of its harmful and its harmless prompt: pairs that a chain of families joins are one.
+
+    Where pairs share a family that is the cluster. Each goes by the first of its families, in order of the alphabet.
+    """
+    first: dict[str, str] = {}
+
+    def root(family: str) -> str:
+        while (above := first.setdefault(family, family)) != family:
+            family = above
+        return family
+
+    for one, other in families:
+        roots = sorted((root(one), root(other)))
+        first[roots[1]] = roots[0]
+    return tuple(root(one) for one, _ in families)

@@ -200,7 +200,7 @@ EXAMPLES = TableSpec(
     name="examples", format="jsonl", optional=True, about="Pruned graphs of a few confirmation prompts, to be drawn; tokens lie apart.",
     columns=(
         _ITEM, _POPULATION, _column("target", "string", "What it was traced from."), _column("roles", "json", "Role of every position."),
-        _column("nodes", "json", "kind, layer, position, feature, influence, cumulative, activation of every node that was kept."),
+        _column("nodes", "json", "kind, layer, position, feature, influence, cumulative, activation of every node that was kept, by name."),
         _column("edges", "json", "[source, target, weight] of every edge that was kept, by place among the nodes."),
     ),
 )  # fmt: skip
