@@ -14,6 +14,7 @@ from safetycase.evidence.graphs.graph import AttributionGraph, RowSums
 from safetycase.lab.attribution.edge_rows import EdgeRows, edge_rows
 from safetycase.lab.attribution.frozen_pass import FrozenPass, frozen_pass
 from safetycase.lab.attribution.partial_influence import chosen_features
+from safetycase.lab.attribution.preflight import refuse_beyond
 from safetycase.lab.attribution.targets import TargetVector, TopLogits, top_logits
 from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
 from safetycase.lab.features.token_texts import token_texts
@@ -33,6 +34,7 @@ def attribute(
     zeroed: Sequence[int] | None = None,
     update_interval: int = 4,
     batch_size: int = BATCH_SIZE,
+    memory_limit: int | None = None,
 ) -> AttributionGraph:
     """Direct effects between active features, errors, tokens and targets, attention patterns and norm scales frozen.
 
@@ -40,14 +42,11 @@ def attribute(
     by their influence on the targets in the graph so far, ranked anew every update_interval * batch_size.
 
     Raises ModelError, in one line, as `frozen_pass` does; for targets that no linear map of the stream gives; for a budget
-    below one feature.
+    below one feature; where the estimate of memory is above `memory_limit` bytes (None: above what is free).
     """
+    pass_ = frozen_pass(model, transcoders, tokens, zeroed, memory_limit=memory_limit)
     return attribute_pass(
-        frozen_pass(model, transcoders, tokens, zeroed),
-        targets,
-        max_features=max_features,
-        update_interval=update_interval,
-        batch_size=batch_size,
+        pass_, targets, max_features=max_features, update_interval=update_interval, batch_size=batch_size, memory_limit=memory_limit
     )
 
 
@@ -59,6 +58,7 @@ def attribute_pass(
     max_features: int | None = None,
     update_interval: int = 4,
     batch_size: int = BATCH_SIZE,
+    memory_limit: int | None = None,
 ) -> AttributionGraph:
     """The same from a recorded pass, for targets that are made of it."""
     if max_features is not None and max_features < 1:
@@ -66,6 +66,8 @@ def attribute_pass(
     traced = top_logits(pass_, targets.most, targets.mass) if isinstance(targets, TopLogits) else list(targets)
     if not traced:
         raise ModelError("no targets to trace, expected one or more")
+    by_layer = [starts[-1] - starts[0] for starts in pass_.features.starts]
+    refuse_beyond(memory_limit, pass_.model, DictionarySet(pass_.transcoders), pass_.n_positions, by_layer, max_features)
     rows = edge_rows(pass_)
     rows.add_targets(traced)
     active = len(pass_.features)

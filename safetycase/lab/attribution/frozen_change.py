@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,6 +17,7 @@ from safetycase.lab.attribution.targets import FINAL_NORM, TargetVector
 from safetycase.lab.dictionaries.site import Site, parse_site
 from safetycase.lab.hooks import Edit, edit_outputs, record_inputs, record_outputs
 from safetycase.lab.site_access import edit_site, record_sites
+from safetycase.lab.sites import Block
 
 ROWS_AT_ONCE = 64
 
@@ -80,7 +80,7 @@ def _rows(
             stack.enter_context(_frozen_norms(pass_))
             stack.enter_context(_frozen_mlps(pass_, read, reencoded))
         for site, added in by_site.items():
-            stack.enter_context(edit_site(model, site, lambda x, added=added: x + added))
+            stack.enter_context(edit_site(model, site, partial(torch.add, added)))
         read.sites = stack.enter_context(record_sites(model, sorted({*read.recorded.values(), *(read.stream_of(site) for site in asked)})))
         final = stack.enter_context(record_outputs([model.sites.final_norm]))
         ids = pass_.tokens[None].expand(len(edits) + 1, -1)
@@ -156,10 +156,10 @@ def _frozen_mlps(pass_: FrozenPass, read: _ReadSites, reencoded: Collection[int]
         yield
 
 
-def _mlp_writer(block: Any, norms: Mapping[nn.Module, FrozenNorm]) -> nn.Module:
+def _mlp_writer(block: Block, norms: Mapping[nn.Module, FrozenNorm]) -> nn.Module:
     """The norm behind the MLP, where there is one: the writer that is neither attention nor the norm behind attention."""
     if block.mlp in block.writers:
-        return block.mlp  # type: ignore[no-any-return]
+        return block.mlp
     behind = [writer for writer in block.writers if writer in norms]
     return behind[-1]
 

@@ -14,6 +14,7 @@ from safetycase.lab.attribution.active_features import ActiveFeatures, active_fe
 from safetycase.lab.attribution.frozen_attention import AttentionCall, recorded_attention
 from safetycase.lab.attribution.frozen_norm import FrozenNorm, frozen_norm
 from safetycase.lab.attribution.linear_layers import LinearLayer, linear_layer, modules_to_record
+from safetycase.lab.attribution.preflight import refuse_beyond
 from safetycase.lab.attribution.recording import Recording, recorded, run
 from safetycase.lab.attribution.transcoders import Reading, Writing, one_per_layer, reading, writing
 from safetycase.lab.attribution.zeroed_positions import zeroed_positions
@@ -62,20 +63,28 @@ class FrozenPass:
 
 @torch.no_grad()
 def frozen_pass(
-    model: LoadedModel, transcoders: DictionarySet | Dictionary, tokens: Int[Tensor, "pos"], zeroed: Sequence[int] | None = None
+    model: LoadedModel,
+    transcoders: DictionarySet | Dictionary,
+    tokens: Int[Tensor, "pos"],
+    zeroed: Sequence[int] | None = None,
+    *,
+    memory_limit: int | None = None,
 ) -> FrozenPass:
     """One forward pass with a batch of one, held to its own affine maps.
 
     `zeroed` are positions where features and errors are no nodes; None for those of the leading special token.
     Raises ModelError: a model in half precision, a prompt of one token, transcoders of another model, blocks that are not
-    affine in the stream once patterns and scales are frozen.
+    affine in the stream once patterns and scales are frozen; a pass that would take more than `memory_limit` bytes (None:
+    than are free).
     """
     if model.dtype not in (torch.float32, torch.float64):
         found = str(model.dtype).removeprefix("torch.")
         raise ModelError(f"{model.source}: is loaded in {found}, in which attribution does not repeat itself; expected dtype float32")
     if len(tokens) < 2:
         raise ModelError(f"a prompt of {len(tokens)} tokens has nothing to trace from, expected two or more")
-    dictionaries = tuple(each.to(model.device, model.dtype) for each in one_per_layer(model, transcoders))
+    per_layer = one_per_layer(model, transcoders)
+    refuse_beyond(memory_limit, model, transcoders, len(tokens), 0)
+    dictionaries = tuple(each.to(model.device, model.dtype) for each in per_layer)
     recording, calls, sites, logits = _recorded(model, dictionaries, tokens)
     layers = _layers(model, recording, calls)
     final_in, final = recording.inputs[model.sites.final_norm], recording.outputs[model.sites.final_norm]
