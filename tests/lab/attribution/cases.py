@@ -1,6 +1,7 @@
 """Random tiny models and transcoders for attribution: every architecture, every kind of transcoder, in float64."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,9 +80,10 @@ def double(architecture: str = "llama") -> LoadedModel:
     model = loaded(architecture)
     # Sites are found in float32: in float64 their check is finer than the norms compute.
     site_width(model, Site("mlp_in", 0))
-    model.module.double()
+    module: Any = model.module
+    module.double()
     if architecture == "mixtral":
-        model.module.config._experts_implementation = "eager"  # the fused kernel knows no float64
+        module.config._experts_implementation = "eager"  # the fused kernel knows no float64
     return replace(model, dtype=torch.float64)
 
 

@@ -79,9 +79,9 @@ def _hooks(model: LoadedModel, transcoders: DictionarySet, found: Reference) -> 
         found.embedded = x
         return ((x, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": x})
 
-    def norm(module: Any, args: Any, output: Tensor) -> Tensor:
+    def norm(module: Any, args: Any, output: Any) -> Any:
         x = args[0]
-        bias = getattr(module, "bias", None)
+        bias: Any = getattr(module, "bias", None)
         if isinstance(module, nn.LayerNorm):
             centred = x - x.mean(-1, keepdim=True)
             return centred * ((output - bias) / centred).detach() + bias

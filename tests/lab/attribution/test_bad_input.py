@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -70,9 +71,10 @@ def test_a_prompt_of_one_token_is_refused() -> None:
 def test_half_precision_is_refused() -> None:
     """Graphs in bfloat16 do not repeat themselves."""
     model = loaded()
-    model.module.bfloat16()
+    module: Any = model.module
+    module.bfloat16()
 
-    with pytest.raises(ModelError, match="is loaded in bfloat16, .* expected dtype float32"):
+    with pytest.raises(ModelError, match=r"is loaded in bfloat16, .* expected dtype float32"):
         attribute(replace(model, dtype=torch.bfloat16), single(), PROMPT, TopLogits())
 
 
@@ -121,7 +123,8 @@ class Squares(nn.Module):
 def test_an_attention_that_is_not_linear_is_refused_by_name(part: str) -> None:
     """The maps that are read off the weights must give what the model computed."""
     model = loaded()
-    attention = model.module.model.layers[1].self_attn
+    module: Any = model.module
+    attention = module.model.layers[1].self_attn
     setattr(attention, part, Squares(getattr(attention, part)))
 
     with pytest.raises(ModelError, match=r"cannot be linearised: block 1: the (values|output) of LlamaAttention"):
@@ -131,8 +134,8 @@ def test_an_attention_that_is_not_linear_is_refused_by_name(part: str) -> None:
 def test_a_norm_that_is_not_affine_is_refused_by_name() -> None:
     """A scale that differs by element is no frozen scale."""
     model = loaded()
-    block = model.module.model.layers[2]
-    norm = block.post_attention_layernorm
+    module: Any = model.module
+    norm = module.model.layers[2].post_attention_layernorm
     norm.register_forward_hook(lambda _module, _args, out: out.tanh())
 
     with pytest.raises(ModelError, match="cannot be linearised: block 2: LlamaRMSNorm is no affine map"):

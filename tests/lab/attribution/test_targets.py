@@ -1,6 +1,8 @@
 """What is traced: probabilities, differences, gradients through soft caps and scales, directions at sites."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from tests.lab.small import loaded
 
 pytestmark = pytest.mark.lab
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "vocab_size": 100,
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -60,8 +62,8 @@ def test_log_odds_are_followed_to_first_order(architecture: str) -> None:
     model = foreign(architecture) if architecture in FOREIGN else double(architecture)
     pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=model.dtype), PROMPT)
     final = pass_.final[-1].clone().requires_grad_()
-    config = model.module.config
-    logits = model.module.get_output_embeddings()(final) * getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
+    config, head = model.module.config, model.sites.unembedding
+    logits = head(final) * getattr(config, "logit_scale", 1.0) / getattr(config, "logits_scaling", 1.0)
     cap = getattr(config, "final_logit_softcapping", None)
     logits = logits if cap is None else cap * torch.tanh(logits / cap)
     inside = logits.softmax(-1)[[3, 5]].sum()
@@ -76,7 +78,7 @@ def test_log_odds_are_followed_to_first_order(architecture: str) -> None:
 
 @pytest.mark.parametrize("architecture", ["cohere", "granite", "phi"])
 def test_parallel_blocks_and_multipliers_are_followed(architecture: str) -> None:
-    """Cohere's logit scale, Granite's multipliers on stream, embedding and logits, Phi's biased head: sums add up, logits are the model's."""
+    """Cohere's logit scale, Granite's multipliers, Phi's biased head: sums add up, and differences of logits are the model's."""
     model = foreign(architecture)
 
     graph = attribute(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT, TopLogits(3))
@@ -86,7 +88,7 @@ def test_parallel_blocks_and_multipliers_are_followed(architecture: str) -> None
     assert abs(total - sums.found).max() < 1e-5 * abs(sums.found).max()
     pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT)
     first, second = (pass_.logits[target.token].item() for target in graph.targets[:2])
-    bias = getattr(model.module.get_output_embeddings(), "bias", None)
+    bias = getattr(model.sites.unembedding, "bias", None)
     if bias is not None:
         first, second = (value - bias[target.token].item() for value, target in zip((first, second), graph.targets, strict=False))
     assert sums.found[-3] - sums.found[-2] == pytest.approx(first - second, abs=1e-5)
@@ -117,7 +119,7 @@ def test_impossible_targets_are_refused() -> None:
         direction(pass_, torch.ones(5), "resid_pre.1")
     with pytest.raises(ModelError, match="no layer 9, expected 0 to 2"):
         attribute_pass(pass_, [direction(pass_, vector, "resid_pre.9")])
-    with pytest.raises(ModelError, match="target at attn_z.1: expected one of final_norm"):
+    with pytest.raises(ModelError, match=r"target at attn_z\.1: expected one of final_norm"):
         attribute_pass(pass_, [direction(pass_, vector, "attn_z.1")])
     with pytest.raises(ModelError, match="both sides"):
         logit_difference(pass_, [3], [])
@@ -125,7 +127,7 @@ def test_impossible_targets_are_refused() -> None:
         attribute_pass(pass_, [])
 
 
-FOREIGN = {
+FOREIGN: dict[str, Callable[[], Any]] = {
     "cohere": lambda: CohereForCausalLM(CohereConfig(**SMALL, logit_scale=0.25)),
     "granite": lambda: GraniteForCausalLM(
         GraniteConfig(**SMALL, residual_multiplier=0.22, embedding_multiplier=12.0, logits_scaling=8.0, attention_multiplier=0.3)
