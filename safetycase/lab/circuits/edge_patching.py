@@ -144,9 +144,12 @@ def _of_pair(
 
     def work(rows: list[int]) -> Tensor:
         chosen = masks[torch.tensor(rows, device=device)].to(dtype)
+        changes: list[Tensor] = []
 
         def patched(moment: Moment) -> Float[Tensor, "row reader pos d_model"]:
-            change = torch.stack([now - before for now, before in zip(moment.written, base, strict=False)], dim=1)  # [row, writer, pos, d]
+            new = range(len(changes), len(moment.written))
+            changes.extend(moment.written[writer] - base[writer] for writer in new)
+            change = torch.stack(changes[: len(moment.written)], dim=1)  # [row, writer, pos, d_model]
             carried: Tensor = chosen[:, moment.readers, : change.shape[1]] @ change.flatten(2)
             return streams[moment.readers.start] + carried.reshape(*carried.shape[:2], *change.shape[2:])
 
@@ -156,13 +159,12 @@ def _of_pair(
 
 
 def _load(split: SplitForward, pair: Pair, batches: Batches) -> Load:
-    """One circuit's row: a layer's copies for all its readers, and what every writer put out."""
-    copies = max(1, (len(split.graph.readers) - 1) // len(split.layers) - 1)
-    length = len(pair.clean)
-    kept = 2 * len(split.graph.writers) * length * split.model.sites.d_model * split.model.dtype.itemsize
+    """One circuit's row: a layer's copies for all its readers, and what every writer put out, now and in change."""
+    copies, length = max(1, (len(split.graph.readers) - 1) // len(split.layers) - 1), len(pair.clean)
+    kept = (2 * len(split.graph.writers) + 3 * copies) * length * split.model.sites.d_model * split.model.dtype.itemsize
     one = batches.load(length)
-    # A copy passes through attention's projections alone, about a third of what a position of a whole layer costs.
-    return Load(length * (1 + copies // 3), one.memory * (1 + copies) + kept)
+    # Where copies pass through attention's projections, that is about a third of what a position of a whole layer costs.
+    return Load(length * (1 if split.direct else 1 + copies // 3), one.memory * (1 if split.direct else copies) + kept)
 
 
 def _by_reader(graph: EdgeGraph, circuits: NDArray[np.bool_]) -> Bool[Tensor, "circuit reader writer"]:

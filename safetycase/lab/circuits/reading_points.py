@@ -16,6 +16,7 @@ from safetycase.lab.model import LoadedModel
 from safetycase.lab.sites import Block
 
 PROBE_TOKENS = 5
+PARTS = ("q_proj", "k_proj", "v_proj")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class LayerPoints:
     projection: nn.Module | None
     """Attention's output projection, where attention itself writes to the stream; None where a norm stands behind it (Gemma 2 and 3,
     OLMo 2), since its heads then have no linear share of what is written."""
+    parts: tuple[nn.Linear, nn.Linear, nn.Linear] | None
+    """The matrices of queries, keys and values, where they are three and each reads what attention is given."""
 
 
 @torch.inference_mode()
@@ -68,7 +71,7 @@ def reading_points(model: LoadedModel) -> tuple[tuple[LayerPoints, ...], Reading
     with ExitStack() as stack:
         calls = stack.enter_context(record_calls(model.module))
         for block in model.sites.blocks:
-            for module in {block.module, block.attention, block.mlp, *_norms(block)}:
+            for module in {block.module, block.attention, block.mlp, *_norms(block), *_named_parts(block.attention)}:
                 stack.enter_context(record_inputs([module], keep=partial(keep, module)))
         embedding: Any = model.module.get_input_embeddings()
         ids = torch.arange(1, PROBE_TOKENS + 1, device=model.device)[None] % embedding.num_embeddings
@@ -110,6 +113,7 @@ def _layer(
         attention_writer=attention_writer,
         mlp_writer=mlp_writer,
         projection=_projection(block.attention, outputs) if attention_writer is block.attention else None,
+        parts=_parts(block.attention, inputs),
     )
 
 
@@ -127,6 +131,17 @@ def _projection(attention: nn.Module, outputs: Mapping[nn.Module, Tensor]) -> nn
         ):
             return child
     return None
+
+
+def _parts(attention: nn.Module, inputs: Mapping[nn.Module, Tensor]) -> tuple[nn.Linear, nn.Linear, nn.Linear] | None:
+    found = [part for part in _named_parts(attention) if part in inputs and torch.equal(inputs[part], inputs[attention])]
+    return (found[0], found[1], found[2]) if len(found) == len(PARTS) else None
+
+
+def _named_parts(attention: nn.Module) -> list[nn.Linear]:
+    """By the names that most architectures of transformers share; that they mean what they say shows when the split pass is confirmed."""
+    children = dict(attention.named_children())
+    return [child for name in PARTS if type(child := children.get(name)) is nn.Linear]
 
 
 def _norms(block: Block) -> list[nn.Module]:
