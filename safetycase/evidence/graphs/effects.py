@@ -1,10 +1,11 @@
 """Signed total effects through an attribution graph: what the removal of nodes is predicted to change."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from safetycase.evidence.graphs.adjacency import Nodes, Values
 from safetycase.evidence.graphs.graph import AttributionGraph
 
 Effects = NDArray[np.float64]
@@ -18,27 +19,32 @@ def total_effects(graph: AttributionGraph, onto: Mapping[int, float], removed: C
     by e[t] / activation[t]; attention patterns, norm scales and which features are active stay as they are. Features in `removed` pass
     nothing on: without them, paths through them do not count twice.
     """
-    activations = np.ones(graph.size)
-    activations[: graph.n_features] = graph.activation_values[graph.selected_features]
-    passes_on = np.zeros(graph.size)
-    passes_on[: graph.n_features] = 1.0
-    passes_on[list(removed)] = 0.0
+    passes_on = _passes_on(graph, removed)
     read = np.zeros(graph.size)
     for node, weight in onto.items():
         read[node] = weight
     effects = np.zeros(graph.size)
-    for block in sorted(graph.adjacency.blocks, key=lambda block: _layer(graph, int(block.rows[0])), reverse=True):
-        gain = read[block.rows] + passes_on[block.rows] * effects[block.rows] / activations[block.rows]
+    for rows, columns, values in reversed(list(_upwards(graph))):
+        gain = read[rows] + passes_on[rows] * effects[rows]
         if gain.any():
-            effects[block.columns] += gain @ block.values
+            effects[columns] += gain @ values
     return effects
 
 
-def change_by_removal(graph: AttributionGraph, removed: Collection[int], onto: Mapping[int, float]) -> float:
-    """What the weighted sum changes by where the features `removed` are all set to zero, by the graph: minus what they contribute."""
-    if not removed:
-        return 0.0
-    return -float(total_effects(graph, onto, removed)[list(removed)].sum())
+def changes_by_removal(graph: AttributionGraph, removed: Collection[int]) -> Effects:
+    """[node]: what changes in what each node reads where the features `removed` are all set to zero, by the graph.
+
+    The same paths from the other end: of one removal, onto every node at once. A removed feature's own inputs change too.
+    """
+    passes_on = _passes_on(graph, removed)
+    lost = np.zeros(graph.size)
+    lost[list(removed)] = -1.0
+    changes = np.zeros(graph.size)
+    for rows, columns, values in _upwards(graph):
+        share = lost[columns] + passes_on[columns] * changes[columns]
+        if share.any():
+            changes[rows] = values @ share
+    return changes
 
 
 def onto_targets(graph: AttributionGraph) -> dict[int, float]:
@@ -46,6 +52,18 @@ def onto_targets(graph: AttributionGraph) -> dict[int, float]:
     return dict(zip(range(graph.target_nodes.start, graph.size), graph.target_weights.tolist(), strict=True))
 
 
-def _layer(graph: AttributionGraph, node: int) -> int:
-    """Of a target or a feature: sources lie in lower layers, so that rows are done from the top."""
-    return graph.n_layers if node >= graph.target_nodes.start else int(graph.features[node, 0])
+def _passes_on(graph: AttributionGraph, removed: Collection[int]) -> Effects:
+    """[node]: by how much of its value a feature changes for a unit change of its pre-activation; 0 for all others."""
+    found = np.zeros(graph.size)
+    found[: graph.n_features] = 1 / graph.activation_values[graph.selected_features].astype(np.float64)
+    found[list(removed)] = 0.0
+    return found
+
+
+def _upwards(graph: AttributionGraph) -> Iterator[tuple[Nodes, Nodes, Values]]:
+    """Rows, columns and edges of every block, lower layers first; a block whose rows are of several layers comes in parts."""
+    depths = graph.depths
+    parts = [(level, block) for block in graph.adjacency.blocks for level in np.unique(depths[block.rows]).tolist()]
+    for level, block in sorted(parts, key=lambda part: part[0]):
+        within = depths[block.rows] == level
+        yield (block.rows, block.columns, block.values) if within.all() else (block.rows[within], block.columns, block.values[within])

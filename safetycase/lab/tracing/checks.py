@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from safetycase.evidence.graphs.effects import change_by_removal, onto_targets
+from safetycase.evidence.graphs.effects import changes_by_removal
 from safetycase.evidence.kinds.circuit_trace.selection import Node
 from safetycase.evidence.tables import Row
 from safetycase.lab.forward import left_padded
@@ -44,23 +44,26 @@ class _Checked:
     members: tuple[Node, ...]
     prompts: Sequence[Prompt]
     _found: list[tuple[Prompt, int, Tensor, Tensor]] | None = None
+    _active: dict[str, dict[int, list[int]]] = field(default_factory=dict)
 
     def node_rows(self) -> Iterator[Row]:
         for prompt, number, change, _ in self._interventions():
-            graph, places = self.made.of(prompt.id), self._places(prompt)
+            graph = self.made.of(prompt.id)
+            predicted = changes_by_removal(graph, self._places(prompt)[number])[graph.target_nodes] @ graph.target_weights
             log_odds, target = change.tolist()
             yield {
                 "item": prompt.id, "population": "harmful", "split": prompt.split, "member": number,
-                "predicted": change_by_removal(graph, places[number], onto_targets(graph)), "measured": target, "log_odds_change": log_odds,
+                "predicted": float(predicted), "measured": target, "log_odds_change": log_odds,
             }  # fmt: skip
 
     def edge_rows(self) -> Iterator[Row]:
         for prompt, number, _, read in self._interventions():
-            graph, places = self.made.of(prompt.id), self._places(prompt)
+            places = self._places(prompt)
+            changes = changes_by_removal(self.made.of(prompt.id), places[number])
             for target, measured in enumerate(read.tolist(), start=1):
                 if target not in places or self.members[target - 1][0] <= self.members[number - 1][0]:
                     continue
-                predicted = change_by_removal(graph, places[number], dict.fromkeys(places[target], 1.0))
+                predicted = float(changes[places[target]].sum())
                 if not predicted:
                     continue  # no path of the graph leads from one to the other
                 yield {
@@ -69,8 +72,11 @@ class _Checked:
                 }  # fmt: skip
 
     def _places(self, prompt: Prompt) -> dict[int, list[int]]:
-        found = self.made.nodes(prompt.id, self.members)
-        return {number: found[node] for number, node in enumerate(self.members, start=1) if node in found}
+        """By member that is active there: its nodes in the prompt's graph."""
+        if prompt.id not in self._active:
+            found = self.made.nodes(prompt.id, self.members)
+            self._active[prompt.id] = {number: found[node] for number, node in enumerate(self.members, start=1) if node in found}
+        return self._active[prompt.id]
 
     def _interventions(self) -> list[tuple[Prompt, int, Tensor, Tensor]]:
         """Prompt, member ablated, change of (log-odds, target), and change of every member's pre-activation."""

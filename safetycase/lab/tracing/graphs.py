@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from safetycase.evidence.graphs.effects import change_by_removal, onto_targets, total_effects
+from safetycase.evidence.graphs.effects import changes_by_removal, onto_targets, total_effects
 from safetycase.evidence.graphs.graph import AttributionGraph
 from safetycase.evidence.graphs.pruning import Pruned, prune
 from safetycase.evidence.graphs.random_subgraphs import RandomSubgraphs, random_subgraph_scores
@@ -26,22 +26,28 @@ KEPT_BYTES = 2**30
 
 @dataclass
 class Graphs:
-    """The graphs of a trace's prompts, each made when it is first asked for."""
+    """The graphs of a trace's prompts, each made when it is first asked for; the one last asked for is held in any case."""
 
     study: TraceStudy
     _held: dict[str, AttributionGraph] = field(default_factory=dict)
     _bytes: int = 0
+    _last: tuple[str, AttributionGraph] | None = None
 
     def of(self, item: str) -> AttributionGraph:
         """The whole graph of a prompt; raises ModelError as `attribute`."""
         if item in self._held:
             return self._held[item]
+        if self._last is not None and self._last[0] == item:
+            return self._last[1]
+        self._last = None  # its memory is free before the next one is made
         study, tokens = self.study, self.study.tokens[item]
         pass_ = frozen_pass(study.model, study.transcoders, tokens)
         graph = attribute_pass(pass_, [study.functional.target(pass_)], max_features=study.ask.max_features)
         if self._bytes + graph.adjacency.n_bytes <= KEPT_BYTES:
             self._held[item] = graph
             self._bytes += graph.adjacency.n_bytes
+        else:
+            self._last = (item, graph)
         return graph
 
     def nodes(self, item: str, nodes: Sequence[Node]) -> dict[Node, list[int]]:
@@ -59,7 +65,7 @@ class Graphs:
         """Change of the target that the graph predicts where a circuit is ablated."""
         graph = self.of(item)
         removed = [place for places in self.nodes(item, circuit).values() for place in places]
-        return change_by_removal(graph, removed, onto_targets(graph))
+        return float(changes_by_removal(graph, removed)[graph.target_nodes] @ graph.target_weights)
 
 
 def graphs(study: TraceStudy, made: Graphs) -> Stage[Mapping[str, tuple[Row, ...]]]:
