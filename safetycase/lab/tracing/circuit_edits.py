@@ -12,6 +12,7 @@ from torch import Tensor
 from safetycase.evidence.kinds.circuit_trace.selection import Node
 from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
 from safetycase.lab.dictionaries.site import Site
+from safetycase.lab.hooks import Edit
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.site_access import edit_site, record_sites
 
@@ -63,14 +64,16 @@ def _written(transcoders: DictionarySet) -> dict[Site, list[tuple[int, int]]]:
     return found
 
 
-def _edit(plan: "_Plan", site: Site, sources: Sequence[tuple[int, int]], taken: Mapping[int, "_Taken"], at: Mapping[Site, Tensor]):  # type: ignore[no-untyped-def]
+def _edit(plan: "_Plan", site: Site, sources: Sequence[tuple[int, int]], taken: Mapping[int, "_Taken"], at: Mapping[Site, Tensor]) -> Edit:
     def edit(x: Float[Tensor, "row pos d_out"]) -> Float[Tensor, "row pos d_out"]:
         if x.shape[1] != plan.width:
             return x
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         for layer, place in sources:
             of = taken[layer]
-            wide = wide - of.writes(at[of.dictionary.reads], place).to(wide)
+            if place == 0:
+                of.encode(at[of.dictionary.reads])
+            wide = wide - of.written(place).to(wide)
         return wide.to(x.dtype)
 
     return edit
@@ -78,37 +81,34 @@ def _edit(plan: "_Plan", site: Site, sources: Sequence[tuple[int, int]], taken: 
 
 @dataclass
 class _Taken:
-    """What of one layer's features is taken away in the running pass."""
+    """What of one layer's features is taken away in the running pass; held from the first site that they write to the last."""
 
     dictionary: Dictionary
     plan: "_Plan"
     layer: int
-    seen: Tensor | None = None
     chosen: Tensor | None = None
     everything: Tensor | None = None
 
-    def writes(self, x: Float[Tensor, "row pos d_in"], place: int) -> Float[Tensor, "row pos d_out"]:
-        """What the ablated features would have written to one site."""
-        self._encode(x)
-        features = self.plan.features[self.layer]
-        assert self.chosen is not None
-        circuit = self.chosen @ self.dictionary.W_dec[features, place]
-        if self.everything is None:
-            return circuit
-        others = self.everything @ self.dictionary.W_dec[:, place] - circuit
-        return torch.where(self.plan.keeps[:, None, None], others, circuit)
-
-    def _encode(self, x: Float[Tensor, "row pos d_in"]) -> None:
-        """Once a pass, though a feature of a cross-layer transcoder writes to several sites."""
-        if x is self.seen:
-            return
-        self.seen = x
+    def encode(self, x: Float[Tensor, "row pos d_in"]) -> None:
+        """Once a pass, though a feature of a cross-layer transcoder writes to several sites: its own layer's comes first."""
         features, wide = self.plan.features[self.layer], x.to(self.dictionary.W_enc)
         if not self.plan.keeps.any():
             self.chosen = self.dictionary.encode(wide, features) * self.plan.mask(self.layer)
             return
         self.everything = self.dictionary.encode(wide) * self.plan.counted
         self.chosen = self.everything[..., features] * self.plan.mask(self.layer)
+
+    def written(self, place: int) -> Float[Tensor, "row pos d_out"]:
+        """What the ablated features would have written to one site."""
+        assert self.chosen is not None
+        chosen, everything = self.chosen, self.everything
+        if place == len(self.dictionary.writes) - 1:
+            self.chosen = self.everything = None  # all features of all layers together may outweigh the model
+        circuit = chosen @ self.dictionary.W_dec[self.plan.features[self.layer], place]
+        if everything is None:
+            return circuit
+        others = everything @ self.dictionary.W_dec[:, place] - circuit
+        return torch.where(self.plan.keeps[:, None, None], others, circuit)
 
 
 @dataclass(frozen=True)
