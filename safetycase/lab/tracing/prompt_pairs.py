@@ -1,6 +1,7 @@
 """Harmful and harmless prompts matched in pairs: of one family, in the same split, as like in form as can be had."""
 
 import difflib
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ DISCOVERY: tuple[Split, ...] = ("train", "validation")
 CONFIRMATION: tuple[Split, ...] = ("test",)
 FEWEST_FAMILIES = 2
 MOST_COMPARED = 64
-"""Prompts of a group above which only those near in length are compared."""
+"""Each prompt of a group is compared with so many of the other class at most: those nearest in length."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,30 @@ def _matched(sets: Mapping[str, PromptSet], split: Split, group: str) -> Iterato
 
 def _pairs(harmful: Sequence[Prompt], harmless: Sequence[Prompt]) -> Iterator[Pair]:
     """Each prompt in one pair at most: the most alike first, by the words that they share in order; equal ones by id."""
-    if max(len(harmful), len(harmless)) > MOST_COMPARED:
-        by_length = [sorted(side, key=lambda prompt: (len(prompt.text.split()), prompt.id)) for side in (harmful, harmless)]
-        yield from (Pair(*both) for both in zip(*by_length, strict=False))
-        return
-    likeness = sorted((-_likeness(one, other), one.id, other.id, i, k) for i, one in enumerate(harmful) for k, other in enumerate(harmless))
-    taken: tuple[set[int], set[int]] = (set(), set())
-    for *_, i, k in likeness:
-        if i not in taken[0] and k not in taken[1]:
-            taken[0].add(i)
-            taken[1].add(k)
-            yield Pair(harmful[i], harmless[k])
+    likeness = sorted(
+        ((-_likeness(pair.harmful, pair.harmless), pair.harmful.id, pair.harmless.id), pair) for pair in _compared(harmful, harmless)
+    )
+    taken: set[str] = set()
+    for (_, one, other), pair in likeness:
+        if taken.isdisjoint((one, other)):
+            taken |= {one, other}
+            yield pair
+
+
+def _compared(harmful: Sequence[Prompt], harmless: Sequence[Prompt]) -> Iterator[Pair]:
+    """Every prompt of the smaller side with those of the other that are nearest in length."""
+    few, many = sorted((harmful, harmless), key=len)
+    ordered = sorted(many, key=lambda prompt: (_length(prompt), prompt.id))
+    lengths = [_length(prompt) for prompt in ordered]
+    for one in few:
+        middle = (bisect_left(lengths, _length(one)) + bisect_right(lengths, _length(one))) // 2
+        start = max(0, min(middle - MOST_COMPARED // 2, len(ordered) - MOST_COMPARED))
+        for other in ordered[start : start + MOST_COMPARED]:
+            yield Pair(one, other) if few is harmful else Pair(other, one)
+
+
+def _length(prompt: Prompt) -> int:
+    return len(prompt.text.split())
 
 
 def _likeness(one: Prompt, other: Prompt) -> float:
