@@ -1,7 +1,5 @@
 """What part a token plays in a prompt, so that positions of prompts of different lengths can be compared."""
 
-from collections.abc import Sequence
-
 from safetycase.lab.chat import ChatFormat
 
 INSTRUCTION = "instruction"
@@ -20,16 +18,3 @@ def roles(chat: ChatFormat, n_tokens: int) -> tuple[str, ...]:
     starts = [f"start-{index}" for index in range(1, before + 1)]
     ends = [f"end-{index}" for index in range(behind, 0, -1)]
     return (*starts, *[INSTRUCTION] * middle, *ends)
-
-
-def positions_of(role: str, all_roles: Sequence[str]) -> list[int]:
-    """Where a role stands in a prompt."""
-    return [position for position, each in enumerate(all_roles) if each == role]
-
-
-def role_order(role: str) -> tuple[int, int]:
-    """A key that sorts roles as they follow each other in a prompt."""
-    if role == INSTRUCTION:
-        return (1, 0)
-    side, _, index = role.partition("-")
-    return (0, int(index)) if side == "start" else (2, -int(index))

@@ -11,8 +11,8 @@ from safetycase.evidence.graphs.graph import AttributionGraph
 from safetycase.evidence.graphs.pruning import Pruned, prune
 from safetycase.evidence.graphs.scores import influence
 from safetycase.evidence.tables import Row
+from safetycase.lab.prompt_roles import roles
 from safetycase.lab.prompt_samples import take
-from safetycase.lab.tracing.circuit_edits import ZEROED
 from safetycase.lab.tracing.graphs import Graphs
 from safetycase.lab.tracing.study import Stage, TraceStudy
 from safetycase.sources.prompts import Prompt
@@ -55,7 +55,7 @@ def _example(study: TraceStudy, made: Graphs, population: str, prompt: Prompt) -
         "item": prompt.id,
         "population": population,
         "target": study.functional.label,
-        "roles": ["start-1" if role == ZEROED else role for role in study.roles_of(prompt.id)],
+        "roles": list(roles(study.model.chat, graph.n_positions)),
         "nodes": [_node(graph, int(node), float(found[node]) / whole, pruned) for node in nodes],
         "edges": [[place[source], place[target], weight] for source, target, weight in _strongest(pruned)],
     }
