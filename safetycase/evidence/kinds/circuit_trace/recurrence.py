@@ -55,7 +55,7 @@ def circuit_of(seen: Observed) -> Circuit:
     candidates = recurring(discovery, seen.ask.minimum_recurrence, seen.ask.swaps, seen.tables.seed)
     members = tuple(selected(candidates, seen.ask.selection_alpha, seen.ask.max_members))
     _check_members(seen, members)
-    return Circuit(members, len(candidates), kept, discovery, "" if members else _why_none(candidates, seen.ask))
+    return Circuit(members, len(candidates), kept, discovery, "" if members else _why_none(candidates, discovery, seen.ask))
 
 
 def recurrence(seen: Observed, circuit: Circuit, read: Read, estimates: Estimates) -> tuple[float, ...]:
@@ -92,13 +92,15 @@ def _check_members(seen: Observed, members: Sequence[Recurring]) -> None:
     assert named == [each.node for each in members], f"members {named} are stored, {[each.node for each in members]} are selected"
 
 
-def _why_none(candidates: Sequence[Recurring], ask: Ask) -> str:
+def _why_none(candidates: Sequence[Recurring], discovery: Matched, ask: Ask) -> str:
     if not candidates:
         return f"no feature stands in the pruned graphs of {ask.minimum_recurrence:.0%} of harmful discovery prompts"
     least = min(each.p for each in candidates)
+    families = len(set(discovery.families))
+    few = f"; of {families} families one swap in {2**families} repeats what was seen" if 2**-families > ask.selection_alpha else ""
     return (
         f"of {len(candidates)} features that recur, none recurs more on harmful prompts than swapped labels explain "
-        f"(smallest p {least:.2g}, above {ask.selection_alpha:g})"
+        f"(smallest p {least:.2g}, above {ask.selection_alpha:g}{few})"
     )
 
 

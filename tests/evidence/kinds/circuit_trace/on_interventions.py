@@ -67,7 +67,7 @@ def circuits(plan: Planted) -> Iterator[Row]:
         yield told("features", "ablated", own + plan.all_ablated + 0.1 * noise[2])
         for number, (name, (falls, keeps)) in enumerate(drawn.items()):
             yield told(name, "ablated", own + plan.random_ablated + falls + noise[3 + 2 * number])
-            stays = plan.random_kept + keeps / abs(plan.all_ablated)
+            stays = plan.random_kept + keeps / 5
             yield told(name, "kept", own + plan.all_ablated * (1 - stays) + noise[4 + 2 * number])
     for row in used(plan, "harmless", half="confirmation"):
         change = plan.ablated_harmless + plan.noise * float(randomness(plan, "harmless", row["item"]).standard_normal())
