@@ -19,6 +19,7 @@ from safetycase.cli.render import render
 from safetycase.cli.review import review
 from safetycase.cli.run import run
 from safetycase.cli.steer import steer
+from safetycase.cli.trace import trace
 from safetycase.errors import SafetycaseError
 
 
@@ -36,7 +37,7 @@ def cli() -> None:
     """
 
 
-for command in (init, check, run, render, build, diff, attach, import_, export, judge, review, steer, list_):
+for command in (init, check, run, render, build, diff, attach, import_, export, judge, review, steer, trace, list_):
     cli.add_command(command)
 
 

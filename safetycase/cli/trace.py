@@ -1,0 +1,255 @@
+"""`safetycase trace`: the attribution graph of one prompt, its scores, and files that other tools read."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from safetycase.cli.console import say
+from safetycase.cli.options import json_option, remote_code_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safetycase.evidence.graphs.graph import AttributionGraph
+    from safetycase.evidence.graphs.pruning import Pruned
+    from safetycase.lab.attribution.frozen_pass import FrozenPass
+    from safetycase.lab.attribution.targets import TargetVector, TopLogits
+    from safetycase.lab.dictionaries.dictionary import DictionarySet
+    from safetycase.lab.model import LoadedModel
+
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option("--model", "source", required=True, help="Folder of a model, organism:<name>, or a hub id.")
+@click.option("--revision", help="Of a hub model.")
+@click.option("--dictionaries", required=True, help="Folder of transcoders, one per layer or cross-layer, or organism:<name>/<dictionary>.")
+@click.option("--prompt", required=True, help="The text whose continuation is traced.")
+@click.option("--chat/--no-chat", help="Put the prompt into the model's chat format.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write into.")
+@click.option(
+    "--target", type=click.Choice(["logits", "difference", "log-odds", "direction"]), default="logits", show_default=True,
+    help="What is traced: the likeliest next tokens; --plus less --minus; log-odds of --plus, to first order; --vector at --site.",
+)  # fmt: skip
+@click.option("--max-logits", type=click.IntRange(min=1), default=10, show_default=True, help="Of the likeliest next tokens, how many.")
+@click.option("--logit-mass", type=SHARE, default=0.95, show_default=True, help="Or as many as hold this share of the probability.")
+@click.option("--plus", multiple=True, help="A text that is one token; may be given several times.")
+@click.option("--minus", multiple=True, help="A text that is one token; may be given several times.")
+@click.option("--vector", type=click.Path(path_type=Path, dir_okay=False), help="A safetensors file with one vector, as wide as the model.")
+@click.option("--site", help="Where the vector is read: final_norm, or a site such as resid_pre.2.")
+@click.option("--position", type=int, default=-1, show_default=True, help="At which token; negative ones count from the end.")
+@click.option("--max-features", type=click.IntRange(min=1), help="Trace this many active features, the most influential ones.")
+@click.option("--node-threshold", type=SHARE, default=0.8, show_default=True, help="Share of influence that kept nodes hold.")
+@click.option("--edge-threshold", type=SHARE, default=0.98, show_default=True, help="Share of edge scores that kept edges hold.")
+@click.option("--random-subgraphs", type=click.IntRange(min=0), default=100, show_default=True, help="Drawn to compare the kept one with.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of these draws.")
+@click.option("--slug", default="graph", show_default=True, help="Names the Neuronpedia graph, and its file.")
+@click.option("--neuronpedia/--no-neuronpedia", default=True, show_default=True, help="Write <slug>.json and graph-metadata.json.")
+@click.option("--pt/--no-pt", help="Also write graph.pt, which circuit-tracer reads; takes 4 bytes for each pair of nodes.")
+@click.option("--other-model/--no-other-model", help="Go on where the dictionaries say that they belong to another model.")
+@json_option
+@remote_code_option
+def trace(out: Path, as_json: bool, slug: str, neuronpedia: bool, pt: bool, **given: Any) -> None:
+    """Trace how a model comes to its next token: one attribution graph, a hypothesis with its scores.
+
+    Writes graph.safetensors and, for other tools, Neuronpedia's JSON. The scores say how much of the computation the
+    graph accounts for; only interventions say whether it is right.
+    """
+    if not re.fullmatch(r"[\w.-]+", slug) or slug.startswith(".") or slug == "graph-metadata":
+        raise click.UsageError(f"--slug {slug!r}: expected letters, digits, hyphens, underscores and dots")
+    _check_target(given)
+    from safetycase.cli.run import lab_modules
+
+    lab_modules("`trace` asks a model and needs")
+    from safetycase.evidence.graphs.files import write_graph
+    from safetycase.evidence.graphs.pruning import prune
+    from safetycase.evidence.graphs.scores import influence, scores
+    from safetycase.evidence.store import Store
+
+    with Store(out).writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    model, dictionaries = _loaded(given)
+    graph = _graph(model, dictionaries, given)
+    found = influence(graph)
+    scored = scores(graph, found)
+    pruned = prune(graph, given["node_threshold"], given["edge_threshold"], found)
+    files = [write_graph(out / "graph.safetensors", graph, pruned, scored)]
+    if neuronpedia:
+        files.append(_write_neuronpedia(out, slug, graph, pruned, dictionaries, given))
+    if pt:
+        files.append(_write_pt(out, graph, model, given["dictionaries"]))
+    told = scored._asdict() | _counts(graph, pruned) | _beside_random(graph, pruned, given["random_subgraphs"], given["seed"])
+    _say(told, graph)
+    click.echo(json.dumps(told, indent=1, allow_nan=False) if as_json else "\n".join(map(str, files)))
+
+
+def _check_target(given: dict[str, Any]) -> None:
+    """What a target needs, and what none of it takes."""
+    needs = {"logits": (), "difference": ("plus", "minus"), "log-odds": ("plus",), "direction": ("vector", "site")}[given["target"]]
+    for option in ("plus", "minus", "vector", "site"):
+        if bool(given[option]) != (option in needs):
+            what = "needs" if option in needs else "takes no"
+            raise click.UsageError(f"--target {given['target']} {what} --{option}")
+
+
+def _loaded(given: dict[str, Any]) -> "tuple[LoadedModel, DictionarySet]":
+    from safetycase.case.declared import DictionaryEntry
+    from safetycase.errors import ModelError
+    from safetycase.lab.dictionaries.reading import read_dictionary_set
+    from safetycase.lab.features.same_model import is_folder, same_model
+    from safetycase.lab.model import load_model
+    from safetycase.plan.places import dictionary_path
+
+    here, source, where = Path(), given["source"], given["dictionaries"]
+    dictionaries = read_dictionary_set(dictionary_path(DictionaryEntry(source=where), here))
+    model = load_model(source, base=here, revision=given["revision"], dtype="float32", allow_remote_code=given["allow_remote_code"])
+    if not given["other_model"] and same_model(source, dictionaries.trained_on, local=is_folder(model)) is False:
+        raise ModelError(f"{where}: its files say that it belongs to {dictionaries.trained_on!r}, expected {source!r}; or --other-model")
+    return model, dictionaries
+
+
+def _graph(model: "LoadedModel", dictionaries: "DictionarySet", given: dict[str, Any]) -> "AttributionGraph":
+    """The graph; its memory and time are told before, and refused where they are too much."""
+    from safetycase.lab.attribution.attribute import attribute_pass
+    from safetycase.lab.attribution.frozen_pass import frozen_pass
+    from safetycase.lab.attribution.preflight import estimate
+    from safetycase.lab.attribution.prompt_tokens import prompt_tokens
+    from safetycase.lab.threads import threads, threads_for
+
+    tokens = prompt_tokens(model, given["prompt"], chat=given["chat"])
+    with threads(threads_for((model.device.type, model.n_parameters))):
+        pass_ = frozen_pass(model, dictionaries, tokens)
+        targets = _targets(pass_, given)
+        takes = estimate(model, dictionaries, len(tokens), len(pass_.features), given["max_features"])
+        say(
+            f"{len(tokens)} tokens, {len(pass_.features):,} active features; a graph takes about"
+            f" {takes.memory_bytes / 2**20:,.0f} MiB and {takes.seconds:.1f} s"
+        )
+        graph = attribute_pass(pass_, targets, max_features=given["max_features"])
+    return graph if given["chat"] else replace(graph, prompt=given["prompt"])
+
+
+def _targets(pass_: "FrozenPass", given: dict[str, Any]) -> "Sequence[TargetVector] | TopLogits":
+    from safetycase.lab.attribution.targets import TopLogits, direction, log_odds_gradient, logit_difference
+
+    match given["target"]:
+        case "difference":
+            return [logit_difference(pass_, _one_token(pass_, given["plus"]), _one_token(pass_, given["minus"]))]
+        case "log-odds":
+            return [log_odds_gradient(pass_, _one_token(pass_, given["plus"]))]
+        case "direction":
+            return [direction(pass_, _vector(given["vector"]), given["site"], given["position"], label=given["vector"].stem)]
+        case _:
+            return TopLogits(given["max_logits"], given["logit_mass"])
+
+
+def _one_token(pass_: "FrozenPass", texts: "Sequence[str]") -> list[int]:
+    """The ids of texts that are one token each; raises ModelError."""
+    from safetycase.errors import ModelError
+
+    found: list[int] = []
+    for text in texts:
+        ids = pass_.model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if len(ids) != 1:
+            pieces = pass_.model.tokenizer.convert_ids_to_tokens(ids)
+            raise ModelError(f"target {text!r}: found {len(ids)} tokens {pieces}, expected a text that is one token")
+        found += ids
+    return found
+
+
+def _vector(path: Path) -> Any:
+    """The one vector of a safetensors file; raises SourceError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from safetycase.errors import SourceError
+
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as problem:
+        raise SourceError(f"{path}: cannot be read as safetensors: {problem}") from problem
+    if len(tensors) != 1:
+        raise SourceError(f"{path}: holds {len(tensors)} tensors, expected one vector")
+    (vector,) = tensors.values()
+    if vector.dim() != 1 or not bool(vector.float().isfinite().all()):
+        raise SourceError(f"{path}: shape {list(vector.shape)}, expected one vector of finite numbers")
+    return vector.float()
+
+
+def _write_neuronpedia(
+    out: Path, slug: str, graph: "AttributionGraph", pruned: "Pruned", dictionaries: "DictionarySet", given: dict[str, Any]
+) -> Path:
+    from safetycase.dossier.exports.neuronpedia_graph import GraphNames, write_neuronpedia_graph
+
+    settings: dict[str, str | int] = {"target": given["target"]}
+    if given["target"] == "logits":
+        settings |= {"max_n_logits": given["max_logits"], "desired_logit_prob": given["logit_mass"]}
+    if given["max_features"]:
+        settings["max_feature_nodes"] = given["max_features"]
+    scan = dictionaries.trained_on or PurePath(given["source"]).name
+    return write_neuronpedia_graph(out, graph, pruned, GraphNames(slug, scan, (_scan(given["dictionaries"]),), settings=settings))
+
+
+def _write_pt(out: Path, graph: "AttributionGraph", model: "LoadedModel", source: str) -> Path:
+    from safetycase.lab.attribution.circuit_tracer_files import config_of, write_circuit_tracer_graph
+
+    return write_circuit_tracer_graph(out / "graph.pt", graph, config_of(model), [_scan(source)])
+
+
+def _scan(source: str) -> str:
+    """A name of dictionaries that says nothing of the machine: of a folder its own name alone."""
+    return source if source.startswith("organism:") else PurePath(source).name
+
+
+def _counts(graph: "AttributionGraph", pruned: "Pruned") -> dict[str, int]:
+    return {
+        "tokens": graph.n_positions,
+        "targets": len(graph.targets),
+        "active_features": len(graph.active_features),
+        "features": graph.n_features,
+        "nodes": graph.size,
+        "nodes_kept": int(pruned.node_mask.sum()),
+        "features_kept": int(pruned.node_mask[: graph.n_features].sum()),
+        "errors_kept": int(pruned.node_mask[graph.errors].sum()),
+        "edges_kept": len(pruned.edges),
+    }
+
+
+def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: int) -> dict[str, Any]:
+    """The kept features as a subgraph, beside random ones of its size by layer."""
+    from safetycase.evidence.graphs.random_subgraphs import random_subgraph_scores
+
+    if not n:
+        return {"random_subgraphs": None}
+    found = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], n, seed)
+    told: dict[str, Any] = {"n": n, "seed": seed}
+    for name, p in (("replacement", found.p_replacement), ("completeness", found.p_completeness)):
+        kept, drawn = getattr(found.chosen, name), getattr(found, name)
+        told[name] = {
+            "kept": kept,
+            "mean": float(drawn.mean()),
+            "low": float(drawn.min()),
+            "high": float(drawn.max()),
+            "percentile": float(100 * (drawn < kept).mean()),
+            "p": p,
+        }
+    return {"random_subgraphs": told}
+
+
+def _say(told: dict[str, Any], graph: "AttributionGraph") -> None:
+    say(f"replacement {told['replacement']:.3f}, completeness {told['completeness']:.3f}, error share {told['error_share']:.3f}")
+    say(f"no node carries {told['unattributed_share']:.1%} of what drives the graph; edge sums are exact to {told['exactness']:.1e}")
+    kept = f"kept {told['nodes_kept']:,} of {graph.size:,} nodes and {told['edges_kept']:,} edges"
+    beside = told["random_subgraphs"]
+    if beside is None:
+        say(kept)
+        return
+    scored = beside["replacement"]
+    say(
+        f"{kept}; as a subgraph they score {scored['kept']:.3f} (replacement), {told['random_subgraphs']['n']} random ones of equal size"
+        f" {scored['low']:.3f} to {scored['high']:.3f}"
+    )
