@@ -79,11 +79,11 @@ class Claims:
         return self._supported(judgement, number)
 
     def _supported(self, judgement: Judgement, number: str) -> Elements:
-        """A supported claim backs a goal only in a way that the pattern admits for its kind of evidence."""
-        kinds = sorted(self.bench.kinds(judgement))
-        if all(self.pattern.admits(kind, "support") for kind in kinds):
+        """A supported claim backs a goal only in a way that the pattern admits for its kind of evidence, and never by an edited model."""
+        kinds, unedited = sorted(self.bench.kinds(judgement)), self.bench.unedited(judgement)
+        if unedited and all(self.pattern.admits(kind, "support") for kind in kinds):
             return self._backed(judgement, number, "support", "Judged on the findings of")
-        if self.bench.unedited(judgement) and all(self.pattern.admits(kind, "lower-bound") for kind in kinds):
+        if unedited and all(self.pattern.admits(kind, "lower-bound") for kind in kinds):
             return self._backed(judgement, number, "lower-bound", "Without any attack; a lower bound on attack success. Findings of")
         beside = Node(
             id=f"C{number}",
