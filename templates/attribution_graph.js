@@ -211,8 +211,8 @@
     function place() {
       box.w = Math.min(Math.max(box.w, 90), 1.3 * Math.max(size.w, size.h / ratio));
       box.h = box.w * ratio;
-      box.x = Math.min(Math.max(box.x, -box.w / 2), size.w - box.w / 2);
-      box.y = Math.min(Math.max(box.y, -box.h / 2), size.h - box.h / 2);
+      box.x = within(box.x, -0.15 * box.w, size.w - 0.85 * box.w);
+      box.y = within(box.y, -0.15 * box.h, size.h - 0.85 * box.h);
       svg.setAttribute('viewBox', [box.x, box.y, box.w, box.h].map((each) => each.toFixed(2)).join(' '));
     }
 
@@ -239,7 +239,8 @@
     function reveal(index) {
       const element = nodes.get(index);
       if (!element || element.classList.contains('off')) return;
-      const at = element.getBBox();
+      const at = element.getBBox(), across = view.clientWidth || size.w;
+      if (across / box.w < 0.55) zoom(across / box.w);
       const out = at.x < box.x || at.y < box.y || at.x + at.width > box.x + box.w || at.y + at.height > box.y + box.h;
       if (out) move(at.x + at.width / 2 - box.x - box.w / 2, at.y + at.height / 2 - box.y - box.h / 2);
     }
@@ -359,6 +360,10 @@
       sum += values[index];
     }
     return before;
+  }
+
+  function within(value, one, other) {
+    return Math.min(Math.max(value, Math.min(one, other)), Math.max(one, other));
   }
 
   function add(parent, name, text) {

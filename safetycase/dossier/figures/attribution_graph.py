@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -140,7 +141,8 @@ def _axes(drawing: GraphDrawing, picture: GraphPicture, layout: Placed) -> None:
     drawing.text(LEFT - 6, layout.bottom + 20, picture.columns_are, anchor="end", fill=MUTE, size=10)
 
 
-Key = tuple[str, str]
+Sign = NodeKind | Literal["group", "bar", "plus", "minus", "thick"]
+Key = tuple[Sign, str]
 """What a sign of the legend is, and what it means."""
 
 
@@ -202,11 +204,13 @@ def _alt(picture: GraphPicture, drawn: Selection) -> str:
     """What is drawn, in words; tokens and labels stay out of it, they stand in the table."""
     counts = Counter(node.kind for node in drawn.nodes)
     kinds = ", ".join(f"{counts[kind]} {words[counts[kind] != 1].split(',')[0]}" for kind, words in _KINDS.items() if counts[kind])
-    others = [node for node in picture.ranked if node.kind != "target" and node in set(drawn.nodes)][:6]
+    shown = {node.id for node in drawn.nodes}
+    others = [node for node in picture.ranked if node.kind != "target" and node.id in shown][:6]
     strongest = "; ".join(f"{_named(picture, node)} {numbers.percent(round(abs(node.influence), 3))}" for node in others)
-    edges = [edge for edge in reversed(drawn.edges)][:6]
+    edges = list(reversed(drawn.edges))[:6]
     effects = "; ".join(
-        f"{_named(picture, picture.by_id[edge.source])} to {_named(picture, picture.by_id[edge.target])} {weighed(edge.weight)}" for edge in edges
+        f"{_named(picture, picture.by_id[edge.source])} to {_named(picture, picture.by_id[edge.target])} {weighed(edge.weight)}"
+        for edge in edges
     )
     parts = [f"Attribution graph with {kinds}, and {len(drawn.edges)} edges"]
     parts += [f"Most influence: {strongest}"] if strongest else []

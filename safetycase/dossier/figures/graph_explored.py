@@ -27,7 +27,8 @@ def table(picture: GraphPicture) -> Table:
         Cell("Strongest outputs"),
     )
     rows = tuple(_row(picture, node) for node in picture.ranked)
-    caption = f"{numbers.count(len(picture.nodes))} nodes and {numbers.count(len(picture.edges))} edges; of inputs and outputs the {_SHOWN} largest."
+    nodes, edges = (numbers.count(len(each)) for each in (picture.nodes, picture.edges))
+    caption = f"{nodes} nodes and {edges} edges; of inputs and outputs the {_SHOWN} largest."
     return Table(picture.title, columns, rows, caption, widths=(20, 10, 10, 10, 10, 20, 20), dense=True, wide=True)
 
 

@@ -100,7 +100,7 @@ class _Lanes:
 def placed(picture: GraphPicture, nodes: Sequence[PictureNode], width: float | None, most_lines: int = MOST_LINES[0]) -> Placed:
     """Nodes as chips of one width, as wide as the room allows; without a width, as wide as is good for the eye."""
     columns = sorted({node.position for node in nodes if node.kind != "target"}) or sorted({node.position for node in nodes})
-    extra = {column: 0 for column in columns}
+    extra: Mapping[int, int] = dict.fromkeys(columns, 0)
     lanes = _lanes(nodes, columns, extra)
     while True:
         best = _wider(nodes, columns, extra, lanes, width, most_lines)
@@ -202,7 +202,13 @@ def _spans(here: Sequence[PictureNode]) -> list[tuple[int, int, str]]:
 
 
 def _stacked(
-    picture: GraphPicture, nodes: Sequence[PictureNode], columns: Sequence[int], lanes: _Lanes, chip: float, width: float | None, most_lines: int
+    picture: GraphPicture,
+    nodes: Sequence[PictureNode],
+    columns: Sequence[int],
+    lanes: _Lanes,
+    chip: float,
+    width: float | None,
+    most_lines: int,
 ) -> Placed:
     """From above: targets, then layer by layer down to the tokens."""
     starts, end = _starts(columns, lanes, chip)
@@ -284,9 +290,7 @@ def _groups(picture: GraphPicture, lanes: _Lanes, chips: Sequence[Chip]) -> tupl
     for (key, _), members in lanes.grouped.items():
         boxes = [at[node.id] for node in members]
         top, bottom = min(box.y for box in boxes) - _HEADER, max(box.y + box.height for box in boxes) + 3
-        made.append(
-            Group(names[key], frozenset(node.id for node in members), boxes[0].x - 3.5, top, boxes[0].width + 7, bottom - top)
-        )
+        made.append(Group(names[key], frozenset(node.id for node in members), boxes[0].x - 3.5, top, boxes[0].width + 7, bottom - top))
     return tuple(made)
 
 

@@ -87,9 +87,7 @@ class GraphPicture:
     @cached_property
     def ranked(self) -> tuple[PictureNode, ...]:
         """Targets first, then the strongest first; ties in the order of layers, positions and ids."""
-        return tuple(
-            sorted(self.nodes, key=lambda node: (node.kind != "target", -abs(node.influence), node.layer, node.position, node.id))
-        )
+        return tuple(sorted(self.nodes, key=lambda node: (node.kind != "target", -abs(node.influence), node.layer, node.position, node.id)))
 
     @cached_property
     def inputs(self) -> Mapping[str, tuple[PictureEdge, ...]]:

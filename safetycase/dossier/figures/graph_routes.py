@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from safetycase.dossier.figures.graph_layout import LEFT, RIGHT, Chip, Placed
+from safetycase.dossier.figures.graph_layout import LEFT, RIGHT, Chip, Group, Placed
 from safetycase.dossier.figures.graph_picture import PictureEdge
 
 _INSET, _APART = 2.2, 2.4
@@ -58,11 +58,11 @@ def _is_free(placed: Placed, first: Point, last: Point, ends: Set[str]) -> bool:
     (x0, y0), (x1, y1) = first, last
     low, high = min(y0, y1), max(y0, y1)
     left, right = min(x0, x1), max(x0, x1)
-    boxes = [chip for chip in placed.chips if chip.node.id not in ends]
-    groups = [group for group in placed.groups if ends.isdisjoint(group.members)]
+    boxes: list[Chip | Group] = [chip for chip in placed.chips if chip.node.id not in ends]
+    boxes += [group for group in placed.groups if ends.isdisjoint(group.members)]
     near = [
         (each.x - 2, each.x + each.width + 2, each.y - 1, each.y + each.height + 1)
-        for each in (*boxes, *groups)
+        for each in boxes
         if each.x - 2 < right and left < each.x + each.width + 2 and each.y < high and low < each.y + each.height
     ]
     if not near:

@@ -1,4 +1,4 @@
-"""Activation patching as a heat map: which state, by layer and role, carries a difference from one prompt to another."""
+"""What activation patching restores at each layer and role of a position: a grid with a scale that diverges from zero."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,82 +6,110 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from safetycase.dossier import numbers
-from safetycase.dossier.figures.axis import round_step
-from safetycase.dossier.figures.svg import GRID, INK, MUTE, ON_DARK, ON_LIGHT, RUST, Drawing, clipped
+from safetycase.dossier.figures.svg import GRID, INK, MUTE, ON_LIGHT, PAPER, Drawing
+from safetycase.dossier.figures.wrapping import width as text_width
+from safetycase.dossier.figures.wrapping import wrapped
 
-_MOST_WIDTH, _LEFT, _RIGHT, _TOP = 600.0, 92.0, 8.0, 10.0
-_TALL, _LOW, _LABELLED_CELL = 24.0, 11.0, 30.0
-_FEW, _ROOM = 12, 640.0
-_PALE, _DEEP, _RUST = (0xF6, 0xF8, 0xFB), (0x0B, 0x53, 0x95), (0xC2, 0x41, 0x0C)
-_DARK_FROM = 0.5
-"""Share of the scale from which white text contrasts better with the cell than dark text does."""
-MOST_ROLES = 58
+_WIDTH, _LEFT, _RIGHT, _TOP = 600.0, 50.0, 8.0, 8.0
+_TALLEST = 660.0
+_WIDEST, _HIGHEST, _LOWEST = 84.0, 24.0, 10.5
+_NUMBERED = 31.0
+"""Width from which a cell holds its number."""
+_SMALL = 9.0
+_PALE = (0xF6, 0xF7, 0xF9)
+_BLUE, _RUST = (0x5B, 0x97, 0xD1), (0xE2, 0x80, 0x4A)
+"""The ends of the scale: no deeper than dark text can be read on."""
+_SCALE = 205.0
+_TURNED = 90.0
+"""Room for names of roles that read upwards."""
 
 
 @dataclass(frozen=True)
-class State:
-    """The residual stream at the input of a block, at a role."""
+class Patched:
+    """One cell; `marked` where its interval excludes zero, or whatever the caption says."""
 
     layer: int
-    role: str
-    value: float
-    """Share of the difference between the two runs that it carries: 0 nothing, 1 all of it; below 0 against it."""
+    role: int
+    effect: float
+    marked: bool = False
 
 
-def patching_map(states: Sequence[State], roles: Sequence[str], n_layers: int, framed: tuple[int, str] | None, *, alt: str) -> Markup:
-    """Roles downwards, layers across. Blue carries the difference, rust works against it and bears a minus sign, also without colour.
+def patching(cells: Sequence[Patched], roles: Sequence[str], n_layers: int, *, unit: str, alt: str) -> Markup:
+    """Layers upwards, roles across; blue restores, rust takes away, pale is nothing, and every number wears its sign.
 
-    `framed` is the (layer, role) whose estimates stand in the text. Values beyond 1 are as deep as 1.
+    Where cells are too narrow for numbers, a bar across a cell marks a negative one from a tenth of the scale on.
+    Marked cells have bold numbers, or a frame. Raises nothing: cells outside the grid are a breach of our own and assert.
     """
-    width = min(58.0, (_MOST_WIDTH - _LEFT - _RIGHT) / n_layers)
-    height = _TALL if len(roles) <= _FEW else max(_LOW, min(18.0, _ROOM / len(roles)))
-    row = {role: index for index, role in enumerate(roles)}
-    bottom = _TOP + height * len(roles)
-    drawing = Drawing(max(_LEFT + width * n_layers + _RIGHT, 360.0), bottom + 64)
-    size = min(10.0, height - 1.5)
-    for role, index in row.items():
-        drawing.text(_LEFT - 8, _TOP + height * (index + 0.5) + size * 0.36, clipped(role, _LEFT - 12, size=size), anchor="end", size=size)
-    for each in states:
-        if each.role in row:
-            _cell(drawing, each, _LEFT + width * each.layer, _TOP + height * row[each.role], width, height)
-    if framed is not None and framed[1] in row:
-        drawing.box(_LEFT + width * framed[0], _TOP + height * row[framed[1]], width, height, stroke=RUST, line=2.2)
-    _layers(drawing, n_layers, width, bottom)
-    _scale(drawing, bottom + 42)
+    assert all(0 <= cell.layer < n_layers and 0 <= cell.role < len(roles) for cell in cells), "a cell outside the grid"
+    width = min(_WIDEST, (_WIDTH - _LEFT - _RIGHT) / len(roles))
+    height = max(_LOWEST, min(_HIGHEST, _TALLEST / n_layers))
+    largest = max((abs(cell.effect) for cell in cells), default=0.0) or 1.0
+    bottom = _TOP + height * n_layers
+    names = [_lines(role, width - 3) for role in roles] if width >= _NUMBERED else [()] * len(roles)
+    turned = [] if any(names) else [_cut(role, _TURNED) for role in roles]
+    foot = bottom + 10 + max([11.0 * len(each) for each in names] + [text_width(each, _SMALL) for each in turned])
+    drawing = Drawing(max(_LEFT + width * len(roles), _LEFT + _SCALE + 14 + text_width(unit, 10)) + _RIGHT, foot + 40)
+    for layer in range(0, n_layers, max(1, round(14 / height + 0.49))):
+        y = bottom - height * (layer + 0.5) + 3.5
+        drawing.text(_LEFT - 6, y, f"layer {layer}" if layer == 0 else str(layer), anchor="end", fill=MUTE, size=10)
+    for cell in cells:
+        _draw(drawing, cell, _LEFT + width * cell.role, bottom - height * (cell.layer + 1), width, height, cell.effect / largest)
+    for cell in cells:
+        if cell.marked and width < _NUMBERED:
+            x, y = _LEFT + width * cell.role + 1, bottom - height * (cell.layer + 1) + 1
+            drawing.box(x, y, width - 2, height - 2, stroke=INK, line=1.2)
+    for index, lines in enumerate(names):
+        x = _LEFT + width * (index + 0.5)
+        for place, line in enumerate(lines):
+            drawing.text(x, bottom + 13 + 11 * place, line, anchor="middle", size=_SMALL)
+        if not lines:
+            drawing.text(x + 3, bottom + 6, turned[index], anchor="end", size=_SMALL, turned=True)
+    _scale(drawing, largest, unit, foot + 8)
     return drawing.finish(alt)
 
 
-def _cell(drawing: Drawing, state: State, x: float, y: float, width: float, height: float) -> None:
-    share = min(1.0, abs(state.value))
-    drawing.box(x, y, width, height, fill=_colour(state.value))
-    ink = ON_DARK if share >= _DARK_FROM else ON_LIGHT
-    if width >= _LABELLED_CELL and height >= 13:
+def _draw(drawing: Drawing, cell: Patched, x: float, y: float, width: float, height: float, share: float) -> None:
+    drawing.box(x, y, width, height, fill=_colour(share), stroke=PAPER, line=0.7)
+    if width >= _NUMBERED:
+        size = min(10.0, max(_SMALL, height - 3))
         drawing.text(
-            x + width / 2, y + height / 2 + 3.6, numbers.plain(state.value, 2), anchor="middle", fill=ink, size=min(10.0, height - 4)
+            x + width / 2, y + height / 2 + size * 0.34, _effect(cell.effect), anchor="middle", fill=ON_LIGHT, size=size, bold=cell.marked
         )
-    elif round(state.value, 2) <= -0.05:
-        side = min(6.0, width * 0.5)
-        drawing.line(x + (width - side) / 2, y + height / 2, x + (width + side) / 2, y + height / 2, stroke=ink, width=1.2)
+    elif share <= -0.1:
+        drawing.line(x + width * 0.25, y + height / 2, x + width * 0.75, y + height / 2, stroke=ON_LIGHT, width=1.4)
 
 
-def _layers(drawing: Drawing, n_layers: int, width: float, bottom: float) -> None:
-    every = max(1, round(round_step(max(1.0, 26 / width))))
-    for layer in range(0, n_layers, every):
-        drawing.text(_LEFT + width * (layer + 0.5), bottom + 15, str(layer), anchor="middle", fill=MUTE)
-    drawing.text(_LEFT - 8, bottom + 15, "layer", anchor="end", fill=MUTE)
-    drawing.text(_LEFT - 8, bottom + 27, "(input of)", anchor="end", fill=MUTE, size=9)
-
-
-def _scale(drawing: Drawing, y: float) -> None:
-    steps, step = 32, 5.0
+def _scale(drawing: Drawing, largest: float, unit: str, y: float) -> None:
+    """From the most negative to the most positive colour, with its ends and its middle named."""
+    steps = 41
+    step = _SCALE / steps
     for index in range(steps):
         drawing.box(_LEFT + index * step, y, step + 0.3, 8, fill=_colour(2 * index / (steps - 1) - 1))
-    drawing.box(_LEFT, y, steps * step, 8, stroke=GRID, line=0.6)
-    for place, text in ((0.0, "−1"), (0.5, "0"), (1.0, "1")):
-        drawing.text(_LEFT + place * steps * step, y + 19, text, fill=INK, size=10, anchor="middle")
-    drawing.text(_LEFT + steps * step + 10, y + 8, "share of the difference", fill=MUTE, size=10)
+    drawing.box(_LEFT, y, _SCALE, 8, stroke=GRID, line=0.6)
+    for share, value in ((0.0, -largest), (0.5, 0.0), (1.0, largest)):
+        text = _effect(value) if value else "0"
+        drawing.text(_LEFT + share * _SCALE, y + 19, text, anchor="middle", size=10)
+    drawing.text(_LEFT + _SCALE + 14, y + 8, unit, fill=MUTE, size=10)
 
 
-def _colour(value: float) -> str:
-    share, deep = min(1.0, abs(value)), _DEEP if value >= 0 else _RUST
-    return "#" + "".join(f"{round(pale + (end - pale) * share):02x}" for pale, end in zip(_PALE, deep, strict=True))
+def _effect(value: float) -> str:
+    """Signed, with two decimals below ten."""
+    text = numbers.plain(abs(value), 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0)
+    return text if not float(text.replace(numbers.MINUS, "-").replace(numbers.THIN, "")) else f"{numbers.MINUS if value < 0 else '+'}{text}"
+
+
+def _lines(role: str, room: float) -> tuple[str, ...]:
+    lines = wrapped(role, room, _SMALL)
+    return lines if len(lines) <= 4 else (*lines[:3], _cut(lines[3] + "…", room))
+
+
+def _cut(text: str, room: float) -> str:
+    shown = text
+    while len(shown) > 1 and text_width(shown, _SMALL) > room:
+        shown = f"{shown.rstrip('…')[:-1]}…"
+    return shown
+
+
+def _colour(share: float) -> str:
+    end = _BLUE if share >= 0 else _RUST
+    return "#" + "".join(f"{round(pale + (deep - pale) * min(1.0, abs(share))):02x}" for pale, deep in zip(_PALE, end, strict=True))

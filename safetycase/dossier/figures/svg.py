@@ -62,6 +62,11 @@ class Drawing:
         steps = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
         self._add(f'<polyline points="{steps}" fill="none" stroke="{stroke}" stroke-width="{_n(width)}"/>')
 
+    def area(self, points: list[tuple[float, float]], *, fill: str) -> None:
+        """A filled shape without an edge."""
+        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
+        self._add(f'<polygon points="{corners}" fill="{fill}"/>')
+
     def box(
         self,
         x: float,
