@@ -8,7 +8,7 @@ from safetycase.case.warnings import case_facts, standing_warnings
 from safetycase.dossier.doctypes import DossierType
 from safetycase.dossier.page import Ledger, WarningText
 
-_OF_EVIDENCE = ("W04", "W07", "W09", "W10", "W12", "W14")
+_OF_EVIDENCE = ("W04", "W07", "W09", "W10", "W12", "W14", "W17")
 """Warnings about measurements: they belong where something measured is shown."""
 
 

@@ -34,6 +34,21 @@ _KEY_ESTIMATES = {
         "dead_share.features.corpus",
         "passing_share.*.causal",
     ),
+    "circuit_trace": (
+        "error_share.harmful.graph",
+        "replacement.harmful.graph",
+        "subgraph_replacement.harmful.pruned",
+        "node_prediction.harmful.nodes",
+        "log_odds_change.harmful.ablated",
+        "refusal_rate.harmful.baseline@{judge}",
+        "refusal_rate.harmful.ablated@{judge}",
+        "faithfulness.harmful.kept",
+        "faithfulness.harmful.rest",
+        "explained_change.confirmation.circuit",
+        "explained_change.confirmation.probe",
+        "patched_change.harmless.denoised",
+        "cpr.matched.edge-circuit",
+    ),
 }
 """Per kind, what a card shows whether or not a claim rests on it; {judge} is the one that decides the outcome, * any population."""
 _MOST_OF_OTHER_KINDS = 12
