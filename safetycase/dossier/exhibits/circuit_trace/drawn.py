@@ -6,16 +6,19 @@ from safetycase.dossier import numbers
 from safetycase.dossier.exhibits.circuit_trace import pictures
 from safetycase.dossier.exhibits.circuit_trace.words import TESTS, p_words, role_order, shown
 from safetycase.dossier.exhibits.general import methods
-from safetycase.dossier.figures.faithfulness import HIGHEST, LOWEST, Ends, Stage, faithfulness_curve
+from safetycase.dossier.figures.faithfulness import Random, Step, faithfulness
 from safetycase.dossier.figures.nulls import NullRow, against_nulls
-from safetycase.dossier.figures.patching import MOST_ROLES, State, patching_map
+from safetycase.dossier.figures.patching import Patched, patching
 from safetycase.dossier.figures.scatter import drawn, scatter
 from safetycase.dossier.page import Figure
-from safetycase.evidence.kinds.circuit_trace.findings import Found, HeatCell
+from safetycase.evidence.kinds.circuit_trace.findings import CurvePoint, Found, HeatCell
 from safetycase.evidence.kinds.circuit_trace.names import edge_share
 
 _PATCHED = {"denoise": ("Harmful states in the harmless run", "patched_change.harmless.denoised"),
             "noise": ("Harmless states in the harmful run", "patched_change.harmful.noised")}  # fmt: skip
+_MOST_ROLES = 58
+_LOWEST, _HIGHEST = -1.0, 2.0
+"""Of faithfulness, as drawn."""
 _AXES = {
     "necessity": "change of refusal log-odds, nats",
     "sufficiency": "share of the effect that is kept",
@@ -82,17 +85,22 @@ def _patching(found: Found) -> Iterator[tuple[str, Figure]]:
         cells, split = _cells(found, direction)
         if not cells:
             continue
-        roles = sorted({cell.role for cell in cells}, key=role_order)[-MOST_ROLES:]
-        framed = _chosen(found, direction)
+        every = sorted({cell.role for cell in cells}, key=role_order)
+        roles = every[-_MOST_ROLES:]
         strongest = sorted(cells, key=lambda cell: (-abs(cell.value), cell.layer, cell.role))[:3]
         told = "; ".join(f"layer {cell.layer}, {cell.role}: {numbers.plain(cell.value, 2)}" for cell in strongest)
-        states = [State(cell.layer, cell.role, cell.value) for cell in cells]
-        drawing = patching_map(
-            states, roles, max(found.n_layers, 1 + max(cell.layer for cell in cells)), framed,
+        drawing = patching(
+            [Patched(cell.layer, roles.index(cell.role), cell.value, _beyond_zero(cell)) for cell in cells if cell.role in roles],
+            roles,
+            max(found.n_layers, 1 + max(cell.layer for cell in cells)),
+            unit="share of the difference",
             alt=f"{title}: share of the difference that each state carries, by layer and role; the largest: {told}.",
-        )  # fmt: skip
-        cut = len({cell.role for cell in cells}) - len(roles)
-        yield f"patching_{direction}", Figure(title, drawing, _patching_caption(found, name, split, framed, cut))
+        )
+        yield f"patching_{direction}", Figure(title, drawing, _patching_caption(found, name, direction, split, len(every) - len(roles)))
+
+
+def _beyond_zero(cell: HeatCell) -> bool:
+    return cell.low is not None and cell.high is not None and (cell.low > 0 or cell.high < 0)
 
 
 def _cells(found: Found, direction: str) -> tuple[Sequence[HeatCell], str]:
@@ -111,16 +119,18 @@ def _chosen(found: Found, direction: str) -> tuple[int, str] | None:
     return (best.layer, best.role) if best is not None else None
 
 
-def _patching_caption(found: Found, name: str, split: str, framed: tuple[int, str] | None, cut: int) -> str:
+def _patching_caption(found: Found, name: str, direction: str, split: str, cut: int) -> str:
+    chosen = _chosen(found, direction)
     told = (
-        f" Framed: largest on discovery pairs; its change of log-odds there where nothing was chosen: {shown(found, name)}."
-        if framed
+        f" Largest on discovery pairs: the input of layer {chosen[0]} at {chosen[1]}; on confirmation pairs it changes refusal log-odds by "
+        f"{shown(found, name)}."
+        if chosen
         else ""
     )
     left = f" {numbers.count(cut)} roles are left out of the drawing." if cut else ""
     return (
-        f"Share of the difference in refusal log-odds of a pair's prompts that goes over with one state, on {split} pairs: "
-        f"0 nothing, 1 all of it, below 0 (minus sign) against it.{told} "
+        "Share of the difference in refusal log-odds of a pair's prompts that goes over with one state, the input of a layer at a role, "
+        f"on {split} pairs: 0 nothing, 1 all of it, below 0 against it. Bold or framed: the interval holds no 0, cell by cell.{told} "
         f"A state that carries a difference need not be where it arises.{left}"
     )
 
@@ -128,20 +138,36 @@ def _patching_caption(found: Found, name: str, split: str, framed: tuple[int, st
 def _curve(found: Found) -> Iterator[tuple[str, Figure]]:
     if not found.curve:
         return
-    stages = []
-    for point in found.curve:
-        estimate = found.estimates.get(f"faithfulness.matched.edge-circuit#{edge_share(point.share)}")
-        interval = Ends(estimate.low, estimate.high) if estimate else None
-        quantiles = (point.random_low, point.random_middle, point.random_high)
-        stages.append(Stage(point.share, point.faithfulness, interval, point.completeness, quantiles))
-    told = "; ".join(f"{numbers.percent(each.share)} of edges {numbers.plain(each.faithfulness, 2)}" for each in stages)
-    beyond = any(not LOWEST <= end <= HIGHEST for each in stages for end in (each.faithfulness, each.complement, *each.random))
-    edge = f" Values beyond {numbers.plain(LOWEST, 0)} and {numbers.plain(HIGHEST, 0)} are drawn at the edge." if beyond else ""
+    points = sorted(found.curve, key=lambda point: point.share)
+    steps = [_step(found, point) for point in points]
+    told = "; ".join(f"{numbers.percent(each.share)} of edges {numbers.plain(each.faithfulness, 2)}" for each in points)
+    ends = [end for each in points for end in (each.faithfulness, each.random_low, each.random_high)]
+    beyond = any(not _LOWEST <= end <= _HIGHEST for end in ends)
+    edge = f" Values beyond {numbers.plain(_LOWEST, 0)} and {numbers.plain(_HIGHEST, 0)} are drawn there." if beyond else ""
     every = [each for name, each in found.estimates.items() if name.startswith("faithfulness.matched.edge-circuit#")]
     levels = f" {numbers.percent(every[0].level)} intervals: {methods(every)}." if every else ""
     caption = (
-        "Exact edge patching on confirmation pairs: circuits of the edges that attribution scores highest, and all but these. 1 is the "
-        "whole effect, 0 none. Band: nine of ten random circuits of as many edges, with their median. In place of what is left out: "
+        "Exact edge patching on confirmation pairs: circuits of the edges that attribution scores highest. 1 is the whole effect, 0 none; "
+        "what all edges but these keep stands in the table. In place of what is left out: "
         f"{found.ablation or 'not stated'}; another choice gives another curve.{levels}{edge}"
     )
-    yield "curve", Figure("How much few edges keep", faithfulness_curve(stages, alt=f"Faithfulness by share of edges: {told}."), caption)
+    drawing = faithfulness(
+        steps,
+        of=round(points[-1].edges / points[-1].share),
+        things="edges",
+        band="5 to 95 %",
+        alt=f"Faithfulness by share of edges: {told}.",
+    )
+    yield "curve", Figure("How much few edges keep", drawing, caption)
+
+
+def _step(found: Found, point: CurvePoint) -> Step:
+    estimate = found.estimates.get(f"faithfulness.matched.edge-circuit#{edge_share(point.share)}")
+    low, high = (_held(estimate.low), _held(estimate.high)) if estimate else (None, None)
+    random = Random(_held(point.random_low), _held(point.random_middle), _held(point.random_high))
+    return Step(point.edges, _held(point.faithfulness), low, high, random)
+
+
+def _held(value: float) -> float:
+    """Ratios whose denominator is small run away, and would squash all else."""
+    return min(_HIGHEST, max(_LOWEST, value))
