@@ -34,12 +34,15 @@ def random_circuits(graph: EdgeGraph, claimed: Mask, n: int, seed: int, matching
     """
     assert claimed.shape == (len(graph),), (claimed.shape, len(graph))
     strata = graph.strata if matching == "layers" else np.zeros(len(graph), dtype=np.int64)
-    places = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    sizes = np.bincount(strata)
+    wanted = np.bincount(strata[claimed], minlength=sizes.size)
+    # With the edges sorted by stratum, and within one by lot, the first so many of each stratum are drawn.
+    place = np.arange(len(graph)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    taken = place < np.repeat(wanted, sizes)
     drawn = np.zeros((n, len(graph)), dtype=bool)
     for index in range(n):
-        source = _source(seed, index)
-        for members in places:
-            drawn[index, source.choice(members, int(claimed[members].sum()), replace=False)] = True
+        order = np.lexsort((_source(seed, index).random(len(graph)), strata))
+        drawn[index, order[taken]] = True
     return drawn
 
 
