@@ -51,13 +51,13 @@ def random_circuits(plan: Planted, chosen: list[Node]) -> Iterator[Row]:
         yield {"circuit": f"random-{number}", "members": [[layer, 3000 + number, role] for layer, _, role in chosen]}
 
 
-def circuits(plan: Planted) -> Iterator[Row]:
-    """What stays where only a circuit is kept is a share of the effect of all features."""
-    rng = randomness(plan, "circuits")
+def circuits(plan: Planted, draw: int = 0) -> Iterator[Row]:
+    """What stays where only a circuit is kept is a share of the effect of all features; another `draw` has other random circuits."""
+    rng = randomness(plan, "circuits", draw)
     drawn = {f"random-{number}": plan.spread * rng.standard_normal(2) for number in range(1, plan.randoms + 1)}
     for row in used(plan, "harmful", half="confirmation"):
         own = log_odds(plan, row["item"])
-        noise = plan.noise * randomness(plan, "ablations", row["item"]).standard_normal(2 * len(drawn) + 3)
+        noise = plan.noise * randomness(plan, "ablations", draw, row["item"]).standard_normal(2 * len(drawn) + 3)
 
         def told(circuit: str, condition: str, value: float, row: Row = row) -> Row:
             return {**place(row), "circuit": circuit, "condition": condition, "log_odds": float(value)}
