@@ -40,29 +40,32 @@ def adjoint_rows(pass_: FrozenPass, sources: tuple[LayerSources, ...], chunk: Ch
     No position behind the chunk's last one is visited. Sums of what no node accounts for are in float64.
     """
     descent = _Descent(pass_, sources, columns, len(chunk.positions))
-    entering = _placed(chunk, columns.n_positions)
-    nothing = torch.zeros_like(entering)
     layer = chunk.layer
     match chunk.stage:
         case "post":
+            entering = _placed(chunk, columns.n_positions)
             stream = descent.through_layer(layer, entering, entering)
         case "mlp":
-            stream = descent.through_layer(layer, nothing, entering)
+            entering = _placed(chunk, columns.n_positions)
+            stream = descent.through_layer(layer, torch.zeros_like(entering), entering)
         case "mid":
-            stream = descent.through_attention(layer, entering, entering)
+            stream = _add_placed(descent.entering_attention(chunk), chunk)
         case "attention":
-            stream = descent.through_attention(layer, nothing, entering)
+            stream = descent.entering_attention(chunk)
         case "pre":
-            stream = entering
+            stream = _placed(chunk, columns.n_positions)
     for below in reversed(range(layer)):
         stream = descent.through_layer(below, stream, stream)
     return descent.arrived(stream)
 
 
 def _placed(chunk: Chunk, n_positions: int) -> Float[Tensor, "pos target d_model"]:
-    count, d_model = chunk.cotangents.shape
-    stream = chunk.cotangents.new_zeros(n_positions, count, d_model)
-    stream[chunk.positions, torch.arange(count, device=stream.device)] = chunk.cotangents
+    return _add_placed(chunk.cotangents.new_zeros(n_positions, *chunk.cotangents.shape), chunk)
+
+
+def _add_placed(stream: Float[Tensor, "pos target d_model"], chunk: Chunk) -> Float[Tensor, "pos target d_model"]:
+    """Each target's cotangent added at its own position, in place."""
+    stream[chunk.positions, torch.arange(stream.shape[1], device=stream.device)] += chunk.cotangents
     return stream
 
 
@@ -97,6 +100,13 @@ class _Descent:
         if attention.bias is not None:
             self.sums[2] += torch.einsum("pcd,pd->c", written, attention.bias[: len(written)])
         return _transposed(attention, stream, written)
+
+    def entering_attention(self, chunk: Chunk) -> Float[Tensor, "pos target d_model"]:
+        """Attention's transpose of cotangents that stand at one position each: most of the work of a dense one is saved."""
+        attention = self.pass_.layers[chunk.layer].attention
+        if attention.bias is not None:
+            self.sums[2] += (chunk.cotangents * attention.bias[chunk.positions]).sum(dim=-1)
+        return _transposed_at(attention, chunk, self.columns.n_positions)
 
     def arrived(self, stream: Tensor) -> Rows:
         """At the embeddings."""
@@ -134,3 +144,15 @@ def _transposed(attention: LinearAttention, stream: Tensor, written: Tensor) -> 
     values = torch.bmm(pattern, out.view(n_value, heads // n_value * n, count * d_head))  # [value_head, source, target * d_head]
     merged = values.view(n_value, n, count, d_head).permute(1, 2, 0, 3).reshape(n * count, n_value * d_head)
     return torch.addmm(stream.view(n * count, d_model), merged, attention.value.view(-1, d_model)).view(n, count, d_model)
+
+
+def _transposed_at(attention: LinearAttention, chunk: Chunk, n: int) -> Float[Tensor, "pos target d_model"]:
+    """The same where every target has its cotangent at one position only."""
+    count, d_model = chunk.cotangents.shape
+    heads, d_head, _ = attention.output.shape
+    n_value = len(attention.value)
+    out = (chunk.cotangents @ attention.output.view(-1, d_model).mT).view(count, n_value, heads // n_value, d_head)
+    pattern = attention.pattern[:, :n, :, chunk.positions].permute(3, 0, 1, 2)  # [target, value_head, source, group]
+    values = torch.matmul(pattern, out)  # [target, value_head, source, d_head]
+    merged = values.permute(2, 0, 1, 3).reshape(n * count, n_value * d_head)
+    return (merged @ attention.value.view(-1, d_model)).view(n, count, d_model)

@@ -21,8 +21,10 @@ from safetycase.lab.attribution.targets import FINAL_NORM, TargetVector
 from safetycase.lab.attribution.transcoders import Reading, Stage, reading
 from safetycase.lab.dictionaries.site import Site, parse_site
 
-CHUNK_NUMBERS = {"cpu": 2**20, "cuda": 2**26}
+CHUNK_NUMBERS = {"cpu": 2**18, "cuda": 2**26}
 """Positions times targets times width of one chunk's cotangents: what a processor's cache holds, what keeps a GPU busy."""
+SUMMED = 512
+"""Columns that are summed in single precision."""
 SUM_NAMES = ("edges", "decoder_bias", "zeroed", "model_bias", "found")
 
 
@@ -80,12 +82,14 @@ class EdgeRows:
         node[active:] = len(selected) + np.arange(others)
         row = np.concatenate([node[:active], len(selected) + others + np.arange(self.n_targets)])
         blocks = []
-        for raw in sorted(self.blocks, key=lambda block: int(row[block.targets[0]])):
+        left = sorted(self.blocks, key=lambda block: -int(row[block.targets[0]]))
+        self.blocks.clear()
+        while left:  # one by one, so that no more than one is held twice
+            raw = left.pop()
             columns = node[raw.nodes]
             kept = columns >= 0
             values = raw.values if kept.all() else np.ascontiguousarray(raw.values[:, kept])
             blocks.append(Block(row[raw.targets], columns[kept], values))
-        self.blocks.clear()
         in_order = np.array([self.sums[index] for index in [*selected.tolist(), *range(active, active + self.n_targets)]])
         return tuple(blocks), dict(zip(SUM_NAMES, in_order.T.copy(), strict=True))
 
@@ -108,7 +112,8 @@ class EdgeRows:
         rows = adjoint_rows(pass_, self.sources, Chunk(layer, stage, positions, cotangents), columns)
         bias = rows.model_bias if norm.shift is None else rows.model_bias + (vectors @ norm.shift).double()
         value = (vectors.double() * found[positions].double()).sum(dim=-1)
-        edges = rows.values.sum(dim=-1, dtype=torch.float64)
+        # Sums of short runs in float32, of those in float64: as exact as the edges, without a float64 copy of them.
+        edges = torch.stack([run.sum(dim=-1) for run in torch.split(rows.values, SUMMED, dim=1)]).double().sum(dim=0)
         sums = torch.stack([edges, rows.decoder_bias, rows.zeroed, bias, value], dim=-1).cpu().numpy()
         self.sums.update(zip(targets.tolist(), sums, strict=True))
         self.blocks.append(RawBlock(targets, columns.nodes, _stored(rows)))

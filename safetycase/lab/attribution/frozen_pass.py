@@ -80,6 +80,9 @@ def frozen_pass(
     if model.dtype not in (torch.float32, torch.float64):
         found = str(model.dtype).removeprefix("torch.")
         raise ModelError(f"{model.source}: is loaded in {found}, in which attribution does not repeat itself; expected dtype float32")
+    places = {str(parameter.device) for parameter in model.module.parameters()}
+    if len(places) > 1:
+        raise ModelError(f"{model.source}: is spread over {', '.join(sorted(places))}, expected one device: set `device` in the plan")
     if len(tokens) < 2:
         raise ModelError(f"a prompt of {len(tokens)} tokens has nothing to trace from, expected two or more")
     per_layer = one_per_layer(model, transcoders)
@@ -153,7 +156,9 @@ def _errors(
         for source in range(layer + 1):
             rows = features.written(dictionaries, source, layer)
             if rows is not None:
-                rest = rest.index_add(0, features.positions(source), rows, alpha=-1)
+                starts = torch.tensor(features.starts[source], device=rows.device)
+                # Not index_add, whose order of summation on a GPU is another in every run.
+                rest = rest - torch.segment_reduce(rows, "sum", lengths=starts.diff(), axis=0)
         rest[list(zeroed)] = 0
         left.append(rest)
     return torch.stack(left)

@@ -14,7 +14,7 @@ from safetycase.lab.model import LoadedModel
 
 TRIMMED = 0.55
 """Share of the sources below a target's layer that stand at or before its position, and of those of its whole chunk."""
-COTANGENTS = {"cpu": 6 * 2**20, "cuda": 6 * 2**26}
+COTANGENTS = {"cpu": 6 * 2**18, "cuda": 6 * 2**26}
 """Numbers of one chunk: cotangents, what goes to the heads, values, and their copies."""
 PROBE = 512
 """Side of the matrices whose product tells how fast this device multiplies."""
