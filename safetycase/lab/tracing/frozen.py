@@ -42,7 +42,7 @@ def _row(study: TraceStudy, population: str, prompt: Prompt) -> Row:
     target = study.functional.target(pass_)
     graph = attribute_pass(pass_, [target])
     nodes = _drawn(graph, study)
-    found = frozen_change(pass_, [list(_additions(pass_, graph, node)) for node in nodes.tolist()], [target])
+    found = frozen_change(pass_, [list(additions(pass_, graph, node)) for node in nodes.tolist()], [target])
     measured = torch.cat([found.features, found.targets], dim=1).double().cpu().numpy()
     rows = np.concatenate([np.arange(graph.n_features), np.arange(graph.target_nodes.start, graph.size)])
     order = np.sort(nodes)
@@ -62,7 +62,7 @@ def _drawn(graph: AttributionGraph, study: TraceStudy) -> np.ndarray[tuple[int],
     return np.random.default_rng(study.seed).permutation(kept)[:NODES]
 
 
-def _additions(pass_: FrozenPass, graph: AttributionGraph, node: int) -> Iterator[Addition]:
+def additions(pass_: FrozenPass, graph: AttributionGraph, node: int) -> Iterator[Addition]:
     """What a node writes, at every site that it writes to."""
     if node < graph.n_features:
         layer, position, feature = graph.features[node].tolist()
