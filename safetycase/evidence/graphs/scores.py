@@ -153,27 +153,30 @@ class Subgraphs:
         graph = self.graph
         assert kept.shape == (graph.n_features,), (kept.shape, graph.n_features)
         features = np.flatnonzero(kept)
-        nodes = np.concatenate([features, np.arange(graph.target_nodes.start, graph.size)])
-        inputs = np.concatenate([features, np.arange(graph.tokens.start, graph.tokens.stop)])
-        known = graph.adjacency.part(nodes, inputs).astype(np.float64)
-        errors = self.folded[self.row_of[nodes]]
+        targets = np.arange(graph.target_nodes.start, graph.size)
+        # Targets first, then features from the top layer down: what reaches a feature is whole when its own inputs are looked at.
+        reached = np.zeros(len(features))
+        error, token = self._pass_on(targets, self.weights, features, reached)
+        for depth in np.unique(self.depths[features])[::-1].tolist():
+            first, last = np.searchsorted(self.depths[features], [depth, depth + 1])
+            entered = self._pass_on(features[first:last], reached[first:last], features[:first], reached[:first])
+            error, token = error + entered[0], token + entered[1]
+        return SubgraphScores(_share(token, error), 1 - error / (float(self.weights.sum() + reached.sum()) + error + token))
+
+    def _pass_on(self, rows: Nodes, carried: Weights, features: Nodes, reached: Weights) -> tuple[float, float]:
+        """Add to `reached` what some nodes pass on to kept features below them; what they pass on to errors and to tokens."""
+        inputs = np.concatenate([features, np.arange(self.graph.tokens.start, self.graph.tokens.stop)])
+        known = self.graph.adjacency.part(rows, inputs).astype(np.float64)
+        errors = self.folded[self.row_of[rows]]
         if len(features):
             starts = np.flatnonzero(np.diff(self.error_of[features], prepend=-1))
             errors[:, self.error_of[features[starts]]] -= np.add.reduceat(known[:, : len(features)], starts, axis=1)
-        return self._scores(nodes, np.abs(known), np.abs(errors))
-
-    def _scores(self, nodes: Nodes, known: Weights, errors: Weights) -> SubgraphScores:
-        """From the absolute edges into kept features and targets: from features and tokens, and from errors."""
-        n = len(nodes) - len(self.weights)
-        sums = np.maximum(known.sum(axis=1) + errors.sum(axis=1), LEAST_SUM)
-        carried = np.concatenate([np.zeros(n), self.weights])
-        depths = self.depths[nodes]
-        for depth in np.unique(depths)[::-1].tolist():
-            rows = np.flatnonzero(depths == depth)
-            carried[:n] += (carried[rows] / sums[rows]) @ known[rows, :n]
-        error = float(((carried / sums) @ errors).sum())
-        token = float(((carried / sums) @ known[:, n:]).sum())
-        return SubgraphScores(_share(token, error), 1 - error / (float(carried.sum()) + error + token))
+        np.abs(known, out=known)
+        np.abs(errors, out=errors)
+        weights = carried / np.maximum(known.sum(axis=1) + errors.sum(axis=1), LEAST_SUM)
+        passed = weights @ known
+        reached += passed[: len(features)]
+        return float((weights @ errors).sum()), float(passed[len(features) :].sum())
 
 
 def starting_weights(graph: AttributionGraph) -> Weights:

@@ -41,7 +41,7 @@ def strongest_edges(adjacency: Adjacency, influence: Weights, row_sums: Weights,
     factors = influence / np.maximum(row_sums, LEAST_SUM)
     held = np.zeros(1 << (63 - BIN_SHIFT))
     for part in _scored(adjacency, factors):
-        held += np.bincount(_bins(part.scores), weights=part.scores, minlength=len(held))
+        held += np.bincount(_bins(part.scores).ravel(), weights=part.scores.ravel(), minlength=len(held))
     from_top = np.cumsum(held[::-1])
     if threshold >= 1 or not from_top[-1] > 0:
         return _gathered(adjacency, factors, 0)[0]
@@ -56,7 +56,7 @@ def strongest_edges(adjacency: Adjacency, influence: Weights, row_sums: Weights,
 
 
 class _Scored(NamedTuple):
-    """Some rows of a block, flattened: scores, what their edges are, and where they stand."""
+    """Some rows of a block: scores and edges, [row, column], and the nodes that they join."""
 
     scores: Weights
     signed: Values
@@ -66,7 +66,7 @@ class _Scored(NamedTuple):
 
 def _scored(adjacency: Adjacency, factors: Weights) -> Iterator[_Scored]:
     for part in adjacency.strengths(np.zeros(adjacency.size, dtype=np.int64)):
-        yield _Scored((part.values * factors[part.rows, None]).ravel(), part.signed, part.rows, part.columns)
+        yield _Scored(part.values * factors[part.rows, None], part.signed, part.rows, part.columns)
 
 
 def _bins(scores: Weights) -> Nodes:
@@ -79,10 +79,10 @@ def _gathered(adjacency: Adjacency, factors: Weights, least: int) -> tuple[Edges
     floor = float(np.int64(least << BIN_SHIFT).view(np.float64))
     found: list[tuple[NDArray[np.int32], NDArray[np.int32], Values, Weights]] = []
     for part in _scored(adjacency, factors):
-        places = np.flatnonzero((part.scores >= floor) & (part.scores > 0))
-        row, column = np.divmod(places, len(part.columns))
-        targets, sources = part.rows[row].astype(np.int32), part.columns[column].astype(np.int32)
-        found.append((targets, sources, part.signed[row, column], part.scores[places]))
+        strong = (part.scores >= floor) & (part.scores > 0)
+        targets = np.repeat(part.rows.astype(np.int32), np.count_nonzero(strong, axis=1))
+        sources = np.broadcast_to(part.columns.astype(np.int32), strong.shape)[strong]
+        found.append((targets, sources, part.signed[strong], part.scores[strong]))
     if not found:
         return Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32)), np.zeros(0)
     target, source, weight, scores = (np.concatenate(each) for each in zip(*found, strict=True))

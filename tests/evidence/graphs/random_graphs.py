@@ -9,11 +9,18 @@ from safetycase.evidence.graphs.graph import AttributionGraph, RowSums, Target
 
 
 def random_graph(
-    seed: int, *, n_layers: int = 3, n_positions: int = 4, n_active: int = 30, n_targets: int = 3, left_out: int = 0, density: float = 0.5
+    seed: int,
+    *,
+    n_layers: int = 3,
+    n_positions: int = 4,
+    n_active: int = 30,
+    n_targets: int = 3,
+    left_out: int = 0,
+    density: float = 0.5,
+    width: int = 64,
 ) -> AttributionGraph:
     """A graph whose edges lead upwards and never back in position, with row sums that obey the edge-sum identity."""
     generator = np.random.default_rng(seed)
-    width = 64
     places = np.sort(generator.choice(n_layers * (n_positions - 1) * width, size=n_active, replace=False))
     layer, rest = np.divmod(places, (n_positions - 1) * width)
     position, feature = np.divmod(rest, width)
