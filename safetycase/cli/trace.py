@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from safetycase.evidence.graphs.graph import AttributionGraph
     from safetycase.evidence.graphs.pruning import Pruned
+    from safetycase.lab.attribution.circuit_tracer_files import UnifiedConfig
     from safetycase.lab.attribution.frozen_pass import FrozenPass
     from safetycase.lab.attribution.targets import TargetVector, TopLogits
     from safetycase.lab.dictionaries.dictionary import DictionarySet
@@ -25,10 +26,14 @@ SHARE = click.FloatRange(0, 1)
 
 
 @click.command()
-@click.option("--model", "source", required=True, help="Folder of a model, organism:<name>, or a hub id.")
+@click.option("--model", "source", help="Folder of a model, organism:<name>, or a hub id.")
 @click.option("--revision", help="Of a hub model.")
-@click.option("--dictionaries", required=True, help="Folder of transcoders, one per layer or cross-layer, or organism:<name>/<dictionary>.")
-@click.option("--prompt", required=True, help="The text whose continuation is traced.")
+@click.option("--dictionaries", help="Folder of transcoders, one per layer or cross-layer, or organism:<name>/<dictionary>.")
+@click.option("--prompt", help="The text whose continuation is traced.")
+@click.option(
+    "--graph", "made", type=click.Path(path_type=Path, dir_okay=False),
+    help="Instead of model, dictionaries and prompt: a graph made before, circuit-tracer's .pt or a graph.safetensors.",
+)  # fmt: skip
 @click.option("--chat/--no-chat", help="Put the prompt into the model's chat format.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write into.")
 @click.option(
@@ -61,10 +66,7 @@ def trace(out: Path, as_json: bool, slug: str, neuronpedia: bool, pt: bool, **gi
     """
     if not re.fullmatch(r"[\w.-]+", slug) or slug.startswith(".") or slug == "graph-metadata":
         raise click.UsageError(f"--slug {slug!r}: expected letters, digits, hyphens, underscores and dots")
-    _check_target(given)
-    from safetycase.cli.run import lab_modules
-
-    lab_modules("`trace` asks a model and needs")
+    _check_given(given)
     from safetycase.evidence.graphs.files import write_graph
     from safetycase.evidence.graphs.pruning import prune
     from safetycase.evidence.graphs.scores import influence, scores
@@ -72,28 +74,73 @@ def trace(out: Path, as_json: bool, slug: str, neuronpedia: bool, pt: bool, **gi
 
     with Store(out).writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    model, dictionaries = _loaded(given)
-    graph = _graph(model, dictionaries, given)
+    graph, about = _read(given["made"]) if given["made"] else _traced(given)
     found = influence(graph)
     scored = scores(graph, found)
     pruned = prune(graph, given["node_threshold"], given["edge_threshold"], found)
     files = [write_graph(out / "graph.safetensors", graph, pruned, scored)]
     if neuronpedia:
-        files.append(_write_neuronpedia(out, slug, graph, pruned, dictionaries, given))
+        files.append(_write_neuronpedia(out, slug, graph, pruned, about))
     if pt:
-        files.append(_write_pt(out, graph, model, given["dictionaries"]))
+        files.append(_write_pt(out, graph, about))
     told = scored._asdict() | _counts(graph, pruned) | _beside_random(graph, pruned, given["random_subgraphs"], given["seed"])
     _say(told, graph)
     click.echo(json.dumps(told, indent=1, allow_nan=False) if as_json else "\n".join(map(str, files)))
 
 
-def _check_target(given: dict[str, Any]) -> None:
-    """What a target needs, and what none of it takes."""
+class _About(NamedTuple):
+    """What of a graph's origin its files are told."""
+
+    scan: str
+    """The model, as the dictionaries name it."""
+    transcoders: tuple[str, ...]
+    settings: dict[str, str | int | float]
+    config: "UnifiedConfig | None" = None
+    """What circuit-tracer keeps of a model; None of a graph made before."""
+
+
+def _check_given(given: dict[str, Any]) -> None:
+    """A graph, or all that it is made of; what a target needs, and what none of it takes."""
+    asked = [given[name] is not None for name in ("source", "dictionaries", "prompt")]
+    if any(asked) if given["made"] else not all(asked):
+        raise click.UsageError("expected --model, --dictionaries and --prompt, or --graph alone")
     needs = {"logits": (), "difference": ("plus", "minus"), "log-odds": ("plus",), "direction": ("vector", "site")}[given["target"]]
     for option in ("plus", "minus", "vector", "site"):
         if bool(given[option]) != (option in needs):
             what = "needs" if option in needs else "takes no"
             raise click.UsageError(f"--target {given['target']} {what} --{option}")
+
+
+def _read(path: Path) -> "tuple[AttributionGraph, _About]":
+    """A graph made before. A safetensors file needs no torch; a .pt is mapped by it, and nothing that it holds is run."""
+    if path.suffix == ".safetensors":
+        from safetycase.evidence.graphs.reading import read_graph
+
+        return read_graph(path).graph, _About("unknown", (), {"read_from": path.name})
+    from safetycase.cli.run import lab_modules
+
+    lab_modules("a .pt is read with torch and needs")
+    from safetycase.lab.attribution.circuit_tracer_files import read_circuit_tracer_graph
+
+    found = read_circuit_tracer_graph(path)
+    return found.graph, _About(PurePath(found.model).name or "unknown", found.scan, {"read_from": path.name}, found.config)
+
+
+def _traced(given: dict[str, Any]) -> "tuple[AttributionGraph, _About]":
+    """The graph of a prompt."""
+    from safetycase.cli.run import lab_modules
+
+    lab_modules("`trace` asks a model and needs")
+    from safetycase.lab.attribution.circuit_tracer_files import config_of
+
+    model, dictionaries = _loaded(given)
+    settings: dict[str, str | int | float] = {"target": given["target"]}
+    if given["target"] == "logits":
+        settings |= {"max_n_logits": given["max_logits"], "desired_logit_prob": given["logit_mass"]}
+    if given["max_features"]:
+        settings["max_feature_nodes"] = given["max_features"]
+    scan = dictionaries.trained_on or PurePath(given["source"]).name
+    return _graph(model, dictionaries, given), _About(scan, (_name(given["dictionaries"]),), settings, config_of(model))
 
 
 def _loaded(given: dict[str, Any]) -> "tuple[LoadedModel, DictionarySet]":
@@ -180,27 +227,22 @@ def _vector(path: Path) -> Any:
     return vector.float()
 
 
-def _write_neuronpedia(
-    out: Path, slug: str, graph: "AttributionGraph", pruned: "Pruned", dictionaries: "DictionarySet", given: dict[str, Any]
-) -> Path:
+def _write_neuronpedia(out: Path, slug: str, graph: "AttributionGraph", pruned: "Pruned", about: _About) -> Path:
     from safetycase.dossier.exports.neuronpedia_graph import GraphNames, write_neuronpedia_graph
 
-    settings: dict[str, str | int] = {"target": given["target"]}
-    if given["target"] == "logits":
-        settings |= {"max_n_logits": given["max_logits"], "desired_logit_prob": given["logit_mass"]}
-    if given["max_features"]:
-        settings["max_feature_nodes"] = given["max_features"]
-    scan = dictionaries.trained_on or PurePath(given["source"]).name
-    return write_neuronpedia_graph(out, graph, pruned, GraphNames(slug, scan, (_scan(given["dictionaries"]),), settings=settings))
+    return write_neuronpedia_graph(out, graph, pruned, GraphNames(slug, about.scan, about.transcoders, settings=about.settings))
 
 
-def _write_pt(out: Path, graph: "AttributionGraph", model: "LoadedModel", source: str) -> Path:
-    from safetycase.lab.attribution.circuit_tracer_files import config_of, write_circuit_tracer_graph
+def _write_pt(out: Path, graph: "AttributionGraph", about: _About) -> Path:
+    from safetycase.errors import ModelError
+    from safetycase.lab.attribution.circuit_tracer_files import write_circuit_tracer_graph
 
-    return write_circuit_tracer_graph(out / "graph.pt", graph, config_of(model), [_scan(source)])
+    if about.config is None:
+        raise ModelError("--pt: a graph.safetensors does not hold the configuration of its model, which circuit-tracer asks for")
+    return write_circuit_tracer_graph(out / "graph.pt", graph, about.config, about.transcoders)
 
 
-def _scan(source: str) -> str:
+def _name(source: str) -> str:
     """A name of dictionaries that says nothing of the machine: of a folder its own name alone."""
     return source if source.startswith("organism:") else PurePath(source).name
 
@@ -242,7 +284,8 @@ def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: in
 
 def _say(told: dict[str, Any], graph: "AttributionGraph") -> None:
     say(f"replacement {told['replacement']:.3f}, completeness {told['completeness']:.3f}, error share {told['error_share']:.3f}")
-    say(f"no node carries {told['unattributed_share']:.1%} of what drives the graph; edge sums are exact to {told['exactness']:.1e}")
+    if told["exactness"] is not None:
+        say(f"no node carries {told['unattributed_share']:.1%} of what drives the graph; edge sums are exact to {told['exactness']:.1e}")
     kept = f"kept {told['nodes_kept']:,} of {graph.size:,} nodes and {told['edges_kept']:,} edges"
     beside = told["random_subgraphs"]
     if beside is None:

@@ -131,6 +131,39 @@ def test_a_slip_is_one_line(changed: dict[str, str], said: str, safetycase: Run,
     assert not list(tmp_path.iterdir())
 
 
+def test_a_graph_made_before_is_scored_again(safetycase: Run, tmp_path: Path) -> None:
+    """From circuit-tracer's file or from our own: the same scores and the same picture, without a model."""
+    made = safetycase("trace", *_arguments(ORGANISM), "--out", tmp_path / "made", "--pt", "--random-subgraphs", "9", "--json")
+    told = json.loads(made.out)
+    for name in ("graph.pt", "graph.safetensors"):
+        ran = safetycase("trace", "--graph", tmp_path / "made" / name, "--out", tmp_path / name, "--random-subgraphs", "9", "--json")
+
+        assert ran.code == 0, ran.err
+        found = json.loads(ran.out)
+        unknown = ("unattributed_share", "exactness") if name == "graph.pt" else ()
+        assert found == told | dict.fromkeys(unknown)
+        links = [json.loads((tmp_path / folder / "graph.json").read_text(encoding="utf-8"))["links"] for folder in (name, "made")]
+        assert links[0] == links[1]
+
+
+def test_a_hostile_graph_runs_nothing(safetycase: Run, tmp_path: Path) -> None:
+    """One line, and the file that it would have made is not there."""
+    mark = tmp_path / "ran"
+
+    class Runs:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return open, (str(mark), "w")
+
+    torch.save({"adjacency_matrix": Runs()}, tmp_path / "graph.pt")
+
+    ran = safetycase("trace", "--graph", tmp_path / "graph.pt", "--out", tmp_path / "out")
+
+    assert ran.code == 1
+    assert "nothing of it was run" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not mark.exists()
+
+
 def test_missing_layers_are_one_line(safetycase: Run, tmp_path: Path) -> None:
     """A set with one layer taken out is no set for this model."""
     golden("jumprelu")
@@ -165,6 +198,7 @@ def test_a_folder_that_cannot_be_written_fails_before_the_model_is_read(safetyca
         pytest.param(["--plus", " I"], "takes no --plus", id="a token without a target that takes it"),
         pytest.param(["--target", "direction", "--site", "resid_pre.2"], "needs --vector", id="no vector"),
         pytest.param(["--slug", "../elsewhere"], "expected letters", id="a slug that leads elsewhere"),
+        pytest.param(["--graph", "graph.pt"], "or --graph alone", id="a graph and what it is made of"),
         pytest.param(["--node-threshold", "1.5"], "0<=x<=1", id="a threshold beyond 1"),
     ],
 )

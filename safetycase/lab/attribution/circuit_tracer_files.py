@@ -60,6 +60,8 @@ class ReadGraph(NamedTuple):
     """The dictionaries that it was made with, as the file names them."""
     model: str
     """As the file names it; empty where it does not."""
+    config: UnifiedConfig
+    """As the file has it, unverified but for the number of layers."""
 
 
 def read_circuit_tracer_graph(path: Path) -> ReadGraph:
@@ -169,6 +171,7 @@ def _graph(told: dict[str, Any], file_bytes: int) -> ReadGraph:
     tokens = tensors.integers("input_tokens", 1)
     config = told.get("cfg")
     expect(isinstance(config, UnifiedConfig), "cfg: no configuration of circuit-tracer")
+    assert isinstance(config, UnifiedConfig)
     n_layers = _count(vars(config).get("n_layers"), "cfg.n_layers")
     vocabulary = _count(told.get("vocab_size") or vars(config).get("d_vocab"), "vocab_size")
     matrix = tensors.floats("adjacency_matrix", 2)
@@ -191,7 +194,7 @@ def _graph(told: dict[str, Any], file_bytes: int) -> ReadGraph:
     size = graph.size
     expect(matrix.shape == (size, size), f"adjacency_matrix: shape {list(matrix.shape)}, expected [{size}, {size}] for its nodes")
     graph = with_rows(graph, lambda first, last: matrix[first:last].float().numpy())
-    return ReadGraph(_with_zeroed(graph), _scan(told.get("scan")), str(vars(config).get("model_name") or ""))
+    return ReadGraph(_with_zeroed(graph), _scan(told.get("scan")), str(vars(config).get("model_name") or ""), config)
 
 
 class _Tensors:
