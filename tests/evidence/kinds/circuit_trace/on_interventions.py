@@ -57,7 +57,7 @@ def circuits(plan: Planted, draw: int = 0) -> Iterator[Row]:
     drawn = {f"random-{number}": plan.spread * rng.standard_normal(2) for number in range(1, plan.randoms + 1)}
     for row in used(plan, "harmful", half="confirmation"):
         own = log_odds(plan, row["item"])
-        noise = plan.noise * randomness(plan, "ablations", draw, row["item"]).standard_normal(2 * len(drawn) + 3)
+        noise = plan.noise * randomness(plan, "ablations", row["item"], draw).standard_normal(2 * len(drawn) + 3)
 
         def told(circuit: str, condition: str, value: float, row: Row = row) -> Row:
             return {**place(row), "circuit": circuit, "condition": condition, "log_odds": float(value)}
