@@ -20,7 +20,7 @@ from safetycase.evidence.kinds.circuit_trace.patching import pair_clusters
 from safetycase.evidence.record import Null, Unit
 from safetycase.evidence.stats import Interval, NullTest, Undefined
 
-NULL = "circuits of as many edges drawn by lot, on the same pairs"
+NULL = "circuits of as many edges between the same kinds of component in the same layers, drawn by lot, on the same pairs"
 TOP_EDGES = 50
 OWN, COMPLEMENT, FULL, EMPTY = "circuit", "complement", "full", "empty"
 Values = NDArray[np.float64]

@@ -172,8 +172,8 @@ def _reached(made: Ablated, name: Name) -> Reached | str:
     if (ALL, "ablated") not in made.under:
         return "all features together were not ablated on the same prompts"
     effect = float(made.effect.sum())
-    if effect == 0:
-        return "ablating all features together changes nothing"
+    if effect <= 0:
+        return "ablating all features together does not lower the log-odds, so that there is no effect of features to carry"
     shares = (float(made.restored(each, condition).sum()) / effect for each in (OWN, *randoms))
     return Reached(next(shares), tuple(shares))
 

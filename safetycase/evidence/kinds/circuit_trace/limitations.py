@@ -55,7 +55,7 @@ OF_EDGES = (
     "Edges of heads and MLPs are ranked by attribution, a first-order estimate; what circuits of them carry is measured exactly, with "
     "edges left out carrying what they carry on the matched harmless prompt (interchange ablation): what both prompts share is in no "
     "circuit, and another kind of ablation gives another curve.",
-    "Random circuits of edges are of equal size, and need not be connected as the ranked ones are.",
+    "Random circuits of edges have as many edges between the same layers, and need not be connected as the ranked ones are.",
 )
 FEW_PAIRS, FEW_FAMILIES = 32, 10
 

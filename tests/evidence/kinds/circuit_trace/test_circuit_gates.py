@@ -79,6 +79,15 @@ def test_without_all_features_ablated_two_tests_cannot_be_had() -> None:
     assert not again.holds
 
 
+def test_features_that_carry_no_refusal_leave_nothing_to_keep() -> None:
+    """A share of an effect of the wrong sign would call a circuit sufficient that lowers refusal: it is not read."""
+    what = found(all_ablated=1.0)
+
+    assert [test.name for test in what.tests] == ["necessity"]
+    assert (what.outcome, what.holds) == (Outcome.INCONCLUSIVE, False)
+    assert "there is no effect of features to carry" in what.reasons[0]
+
+
 def test_a_random_circuit_that_misses_a_prompt_is_no_null() -> None:
     """Means over other prompts are not compared."""
     rows = [dict(row) for row in tables().table("circuits").rows()]
