@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from safetycase.lab.batches import batches_for
+from safetycase.lab.batches import GENERATED_POSITIONS, batches_for
 from safetycase.lab.forward import Tokens, tokenised
 from safetycase.lab.generation import Answer, Intervention, end_tokens, greedy_answers
 from safetycase.lab.hooks import addition, edit_inputs, edit_outputs, subspace_ablation
@@ -120,3 +120,31 @@ def test_rows_that_end_early_leave_the_others_as_they_are() -> None:
     assert len({len(answer.tokens) for answer in found}) > 1
     for prompt, how, answer in zip(prompts, done, found, strict=True):
         assert answer.tokens.tolist() == obvious(model, prompt, edits(model, how))
+
+
+def test_further_edits_are_opened_for_the_rows_of_each_batch() -> None:
+    """Of three batches, each told which prompts its rows are; what the edits do to a prompt stays with it while it is answered."""
+    model = loaded()
+    prompts = tokenised(model, texts(5, seed=3))
+    vectors = 4 * torch.randn(5, 1, D_MODEL, generator=torch.Generator().manual_seed(0))
+    batches = batches_for(model)
+    batches.positions = 2 * GENERATED_POSITIONS
+    told: list[list[int]] = []
+
+    def opened(indices: list[int]) -> AbstractContextManager[None]:
+        told.append(indices)
+        return edit_inputs({model.sites.blocks[1].module: lambda x: x + vectors[indices] if x.shape[1] > 1 else x})
+
+    found = greedy_answers(model, batches, prompts, [Intervention()] * 5, NEW_TOKENS, opened)
+
+    assert sorted(index for rows in told for index in rows) == [0, 1, 2, 3, 4]
+    assert len(told) == 3
+    for prompt, vector, answer in zip(prompts, vectors, found, strict=True):
+
+        def at_the_prompt(x: Tensor, n: int = len(prompt), vector: Tensor = vector) -> Tensor:
+            return torch.cat([x[:, :n] + vector, x[:, n:]], dim=1)
+
+        assert answer.tokens.tolist() == obvious(model, prompt, edit_inputs({model.sites.blocks[1].module: at_the_prompt}))
+    assert [answer.tokens.tolist() for answer in found] != [
+        answer.tokens.tolist() for answer in answers(model, prompts, [Intervention()] * 5)
+    ]

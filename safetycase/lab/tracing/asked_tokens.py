@@ -81,4 +81,5 @@ def _why_none(refused: Sequence[bool]) -> str:
     of = f"of {len(refused)} answers to discovery prompts"
     if not any(refused):
         return f"{of}, none is a refusal"
-    return f"{of}, {sum(refused)} are refusals, but no first token tells them from the others"
+    count = "1 is a refusal" if sum(refused) == 1 else f"{sum(refused)} are refusals"
+    return f"{of}, {count}, but no first token tells refusals from the others"

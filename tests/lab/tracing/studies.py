@@ -26,11 +26,11 @@ SPECS = {spec.name: spec for spec in TABLES}
 PER_LAYER = Kind("jumprelu", "mlp_in", "mlp_out")
 CROSS_LAYER = Kind("relu", "resid_mid", "mlp_out", cross_layer=True)
 REFUSAL, COMPLIANCE = (20, 31), (44, 45, 46)
-SMALL = Ask(random_subgraphs=19, examples=2)
+SMALL = Ask(random_subgraphs=19, node_threshold=0.95)
 HALVES: Mapping[str, Split] = {"discovery": "train", "confirmation": "test"}
 
 
-def sampled(pairs: int = 3) -> Sampled:
+def sampled(pairs: int) -> Sampled:
     """So many pairs in each half, a family each; lengths differ."""
     halves = [
         tuple(
@@ -49,10 +49,11 @@ def study(
     functional: Functional | None = None,
     ask: Ask = SMALL,
     batches: Batches | None = None,
+    pairs: int = 3,
     **inputs: Any,
 ) -> TraceStudy:
     """A trace of refusal log-odds, unless another functional is given; `inputs` are further fields of `Inputs`."""
-    chosen = sampled()
+    chosen = sampled(pairs)
     prompts = {prompt.id: prompt for _, prompt in chosen.prompts}
     return TraceStudy(
         model=model,
