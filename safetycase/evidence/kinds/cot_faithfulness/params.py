@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
+from safetycase.evidence.judges.hints import HINTS
 
 from safetycase.errors import nearest
-from safetycase.evidence.judges.hints import HINTS
 from safetycase.evidence.record import Fraction, Level, Record
 
 Count = Annotated[int, Field(ge=0)]
