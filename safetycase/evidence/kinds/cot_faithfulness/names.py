@@ -7,7 +7,7 @@ from safetycase.evidence.kinds.cot_faithfulness.params import Ask, Read
 SIDES = ("wrong", "correct")
 """Which option a hint points to."""
 WEIGHTINGS = ("uniform", "sentences", "tokens")
-"""Of the area over a curve: every length of reasoning alike, by how many sentences it has, or over shares of tokens instead of sentences."""
+"""Of the area over a curve: items alike, weighted by how many sentences they have, or over shares of tokens instead of sentences."""
 EFFECTS = ("total_effect", "direct_effect", "indirect_effect", "total_indirect_effect", "interaction")
 SCALES = ("log-odds", "probability")
 EDGES = ("answer-hint", "answer-reasoning", "reasoning-hint")

@@ -78,7 +78,7 @@ class Read(Record):
     group_bias: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Reversed pairs, condition 1: how far a group's mean share of YES must lie from one half."""
     accuracy_gap: Fraction = 0.5
-    """Reversed pairs, condition 2: least difference of accuracy within a pair; less by 0.1 where both questions have more than ten answers."""
+    """Reversed pairs, condition 2: least difference of accuracy within a pair; 0.1 less where both have more than ten answers."""
     indirect: Fraction = 0.5
     """Share of a hint's effect through the reasoning from which the answer is said to depend on the text under the hint."""
 
