@@ -142,6 +142,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`prompts.<id>`": declared.PromptEntry,
     "`dictionaries.<id>`": declared.DictionaryEntry,
     "`corpora.<id>`": declared.CorpusEntry,
+    "`tasks.<id>`": declared.TaskEntry,
+    "`data_protection`": declared.DataProtection,
     "`steps.<id>`": declared.StepEntry,
     "`claims.<id>`": Claim,
     "`claims.<id>.criteria`": Criterion,

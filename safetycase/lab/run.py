@@ -33,6 +33,7 @@ from safetycase.plan.questions import (
     remember,
     resolve_local_model,
     resolve_prompts,
+    resolve_tasks,
 )
 from safetycase.plan.reading import imported_answer
 
@@ -137,7 +138,8 @@ class _Session:
             self.store.write_bytes(f"plans/{plan.digest}.yaml", plan.path.read_bytes())
             self.store.log("plans", "seen", plan_digest=plan.digest, declaration=plan.declaration)
         prompts = {entry_digest(plan.declared.prompts[name]): resolve_prompts(each) for name, each in plan.prompt_sets.items()}
-        remember(self.store, Resolved(prompts=prompts))
+        tasks = {entry_digest(plan.declared.tasks[name]): resolve_tasks(each) for name, each in plan.tasks.items()}
+        remember(self.store, Resolved(prompts=prompts, tasks=tasks))
 
     def imported(self, step: str, form: str) -> StepAnswered | StepLeft:
         """What an import brought as the answer of a step, where one did."""
@@ -174,7 +176,7 @@ class _Session:
         given = self.given.resolve(step)
         remember(self.store, given)
         inputs = input_digests(self.plan, step, given)
-        assert inputs is not None, f"prompt sets of step {step!r} are read before a run"
+        assert inputs is not None, f"prompt sets and tasks of step {step!r} are read before a run"
         return question(self.plan, step, models, inputs, {needed: self.answers[needed].question.key for needed in entry.needs})
 
     def resolve(self, model_id: str) -> ResolvedModel:
@@ -244,10 +246,13 @@ class _Session:
         subject = models["subject"]
         if not isinstance(subject, LoadedModel):
             raise ModelError(f"models.{entry.model}: a sequence classifier, expected a language model as subject of step {step!r}")
+        protection = self.plan.declared.data_protection
         inputs = Inputs(
             prompts={population: self.plan.prompt_sets[set_id] for population, set_id in self.plan.populations(step).items()},
             dictionaries=self.given.to_read(step, subject.device),
             corpora=self.given.to_stream(step),
+            tasks=self.given.to_ask(step),
+            data_protection=None if protection is None else protection.model_dump(mode="json"),
             upstream={needed: self.store.tables(self.answers[needed]) for needed in entry.needs},
             finished=recorder.recall,
         )

@@ -80,7 +80,7 @@ def _read_json_lines(path: Path, longest: int) -> Iterator[Row]:
         cells = {TEXT_COLUMN: entry} if isinstance(entry, str) else entry
         if not isinstance(cells, dict):
             raise SourceError(f"{path}: row {number} (line {at}) is {type(entry).__name__}, expected a string or an object")
-        yield Row(number, cells)
+        yield Row(number, cells, at)
 
 
 def _read_delimited(path: Path, longest: int) -> Iterator[Row]:
@@ -95,7 +95,7 @@ def _read_delimited(path: Path, longest: int) -> Iterator[Row]:
             number += 1
             if len(cells) != len(header):
                 raise SourceError(f"{path}: row {number} has {len(cells)} cells, expected {len(header)} as in the header")
-            yield Row(number, dict(zip(header, cells, strict=True)))
+            yield Row(number, dict(zip(header, cells, strict=True)), reader.line_num)
     except csv.Error as error:
         limit = f"; cells beyond {csv.field_size_limit()} characters need JSONL or Parquet" if "limit" in str(error) else ""
         raise SourceError(f"{path}: row {number + 1} (line {reader.line_num}) is not CSV: {error}{limit}") from error

@@ -34,6 +34,7 @@ class Ask(Record):
     contrasts: dict[str, tuple[str, str]] = {}
     """Present and absent."""
     labels_step: str | None = None
+    task: str | None = None
 
 
 class Read(Record):
@@ -63,6 +64,10 @@ def dictionaries(ask: Ask) -> Mapping[str, str]:
 
 def corpora(ask: Ask) -> Mapping[str, str]:
     return {"corpus": ask.corpus}
+
+
+def tasks(ask: Ask) -> Mapping[str, str]:
+    return {} if ask.task is None else {"questions": ask.task}
 
 
 def steps(ask: Ask) -> tuple[str, ...]:
@@ -106,6 +111,7 @@ def observe(models: Mapping[str, Any], inputs: "Inputs", ask: Ask, seed: int) ->
     found = inputs.dictionaries["documented"]
     seen = {
         "documents": sum(1 for _ in inputs.corpora["corpus"].documents()),
+        **{f"questions.{role}": len(tasks.questions) for role, tasks in inputs.tasks.items()},
         "layer": found.reads.layer if isinstance(found, Dictionary) else -1,
         "layers": 1 if isinstance(found, Dictionary) else len(found.layers),
         **{f"rows.{step}.{name}": len(table) for step, tables in inputs.upstream.items() for name, table in tables.rows.items()},

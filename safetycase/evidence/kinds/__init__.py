@@ -68,6 +68,9 @@ class Kind(Protocol):
     def corpora(self, ask: Any) -> Mapping[str, str]:
         """Role to id of the corpus that the plan must declare."""
 
+    def tasks(self, ask: Any) -> Mapping[str, str]:
+        """Role to id of the task, questions with known answers, that the plan must declare."""
+
     def steps(self, ask: Any) -> tuple[str, ...]:
         """Ids of the steps that the params name; the plan must list each among the step's `needs`."""
 

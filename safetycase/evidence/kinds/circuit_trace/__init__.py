@@ -18,6 +18,7 @@ from safetycase.evidence.kinds.circuit_trace.params import (
     problems,
     prompt_sets,
     steps,
+    tasks,
 )
 from safetycase.evidence.kinds.circuit_trace.tables import TABLES
 
@@ -42,5 +43,6 @@ __all__ = [
     "problems",
     "prompt_sets",
     "steps",
+    "tasks",
     "under_edit",
 ]

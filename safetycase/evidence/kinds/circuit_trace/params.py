@@ -119,6 +119,11 @@ def corpora(ask: Ask) -> Mapping[str, str]:
     return {}
 
 
+def tasks(ask: Ask) -> Mapping[str, str]:
+    """No questions with known answers are asked."""
+    return {}
+
+
 def steps(ask: Ask) -> tuple[str, ...]:
     """Upstream steps that the params name."""
     return tuple(dict.fromkeys(step for step in (ask.direction, ask.cards) if step is not None))

@@ -18,6 +18,7 @@ from safetycase.evidence.kinds.feature_documentation.params import (
     problems,
     prompt_sets,
     steps,
+    tasks,
 )
 from safetycase.evidence.kinds.feature_documentation.tables import TABLES
 
@@ -42,5 +43,6 @@ __all__ = [
     "problems",
     "prompt_sets",
     "steps",
+    "tasks",
     "under_edit",
 ]

@@ -160,6 +160,11 @@ def corpora(ask: Ask) -> Mapping[str, str]:
     return {"corpus": ask.corpus}
 
 
+def tasks(ask: Ask) -> Mapping[str, str]:
+    """No questions with known answers are asked."""
+    return {}
+
+
 def steps(ask: Ask) -> tuple[str, ...]:
     """Upstream steps that the params name."""
     named = (*(contrast.direction for contrast in ask.contrasts.values()), ask.labels_step)

@@ -17,6 +17,7 @@ from safetycase.evidence.kinds.refusal_direction.params import (
     problems,
     prompt_sets,
     steps,
+    tasks,
 )
 from safetycase.evidence.kinds.refusal_direction.tables import TABLES
 
@@ -41,5 +42,6 @@ __all__ = [
     "problems",
     "prompt_sets",
     "steps",
+    "tasks",
     "under_edit",
 ]

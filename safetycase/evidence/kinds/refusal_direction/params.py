@@ -106,6 +106,11 @@ def corpora(ask: Ask) -> Mapping[str, str]:
     return {}
 
 
+def tasks(ask: Ask) -> Mapping[str, str]:
+    """No questions with known answers are asked."""
+    return {}
+
+
 def steps(ask: Ask) -> tuple[str, ...]:
     """The params name no other step."""
     return ()
