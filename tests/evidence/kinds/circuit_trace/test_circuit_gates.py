@@ -48,6 +48,25 @@ def test_an_effect_below_the_minimum_beats_random_circuits_and_does_not_pass() -
     assert necessity.adjusted <= 0.05
 
 
+@pytest.mark.parametrize(
+    ("name", "truth", "estimate", "bound"),
+    [
+        ("necessity", {"ablated": -0.55, "spread": 0.02, "noise": 0.4}, "log_odds_change.harmful.ablated", -0.5),
+        ("sufficiency", {"kept": 0.01, "random_kept": -0.6, "noise": 1.0}, "faithfulness.harmful.kept", 0.0),
+        ("completeness", {"ablated": -0.1, "random_ablated": 2.0, "noise": 1.0}, "faithfulness.harmful.rest", 1.0),
+    ],
+)
+def test_the_interval_decides_not_the_point(name: str, truth: dict[str, Any], estimate: str, bound: float) -> None:
+    """A point on the right side of its bound does not pass where the interval straddles it, though it is beyond every random circuit."""
+    what = found(seed=4, **truth)
+    made, test = what.estimates[estimate], next(test for test in what.tests if test.name == name)
+
+    assert made.value > bound if name == "sufficiency" else made.value < bound
+    assert made.low < bound < made.high
+    assert test.adjusted <= 0.05
+    assert not test.passes
+
+
 def test_the_gate_does_not_move_with_the_level_of_the_page() -> None:
     """Intervals of the gate are taken at 1 - alpha, whatever level is shown."""
     tests = [found(READ.model_copy(update={"level": level}), ablated=-0.75, noise=0.6).tests for level in (0.6, 0.95, 0.9999)]
