@@ -164,7 +164,9 @@ def test_that_no_member_was_found_shows_nothing() -> None:
     assert exhibit.sentence.startswith("No feature recurs more often in graphs of harmful prompts")
     assert "That none was found does not show that there is none." in exhibit.sentence
     assert "circuit" not in exhibit.figures
-    assert "<b>No member was found.</b>" in html
+    assert exhibit.scope.startswith("No feature recurs more often in graphs of harmful prompts")
+    assert exhibit.key_numbers[2].absent
+    assert "linear probe" not in exhibit.key_numbers[2].text
     assert "no feature was selected as a member" in html
 
 

@@ -36,7 +36,6 @@ def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
 def _notes(found: Found) -> Iterator[tuple[str, str]]:
     """What stands first, and beside a figure, where there is something to be said."""
     yield "fallen", sentences.fallen(found)
-    yield "none_found", sentences.none_found(found)
     yield "another_model", sentences.another_model(found)
     yield "error", error_beside(found) if found.transcoders is not None else ""
     yield "edge_nodes", "" if found.top_edges else found.edge_nodes
