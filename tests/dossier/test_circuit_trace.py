@@ -29,6 +29,7 @@ from safetycase.evidence.kinds.circuit_trace.findings import Found
 from safetycase.evidence.kinds.circuit_trace.names import estimate_names
 from safetycase.evidence.kinds.circuit_trace.params import Ask, Read
 from safetycase.evidence.record import Null, Outcome, Unit
+from safetycase.evidence.samples import token_texts
 from safetycase.resources import bundled
 from tests.dossier import cases, traced
 from tests.dossier.synthetic import digest, estimate
@@ -416,3 +417,15 @@ def test_nulls_of_a_score_without_quantiles_are_a_dash() -> None:
     found = whole.model_copy(update={"estimates": {**whole.estimates, name: estimate(0.6, 0.1, Unit.FRACTION, nulls=(bare,))}})
 
     assert {row[0].text: row[3].text for row in shown(found).tables["scores"].rows}["Replacement, pruned"] == "–"
+
+
+def test_tokens_come_from_the_restricted_table() -> None:
+    """Those of prompts whose graphs are shown, and of no others; a copy of the case without the table has none."""
+    result = traced.found()
+    rows = [{"item": each.item, "tokens": [SECRET, "b"]} for each in result.examples]
+    table = SimpleNamespace(rows=lambda: [*rows, {"item": digest("another"), "tokens": ["c"]}])
+    tables, bare = (SimpleNamespace(has=lambda name, held=held: held, table=lambda name: table) for held in (True, False))
+
+    assert token_texts(result, cast(Any, tables)) == {each.item: (SECRET, "b") for each in result.examples}
+    assert token_texts(result, cast(Any, bare)) == {}
+    assert token_texts(result.model_copy(update={"examples": ()}), cast(Any, tables)) == {}
