@@ -247,7 +247,7 @@ def test_every_score_stands_beside_random_subgraphs_where_it_has_them() -> None:
     table = shown(traced.found()).tables["scores"]
     rows = {row[0].text: row for row in table.rows}
 
-    assert rows["Replacement, pruned"][3].text == "0.31 to 0.44"
+    assert rows["Replacement, pruned"][3].text == f"31 to 44{THIN}%"
     assert rows["Replacement, pruned"][3].note.endswith("1/101")
     assert rows["Error share"][1].text.startswith("29.0")
     assert "up to 1e\N{MINUS SIGN}5 of it at worst" in table.caption
