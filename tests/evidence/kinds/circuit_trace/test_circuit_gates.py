@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from safetycase.evidence.estimates import Estimates
+from safetycase.evidence.kinds.circuit_trace.derive import derive
 from safetycase.evidence.kinds.circuit_trace.interventions import Interventions, interventions
 from safetycase.evidence.kinds.circuit_trace.observed import observed
 from safetycase.evidence.kinds.circuit_trace.params import Read
@@ -155,3 +156,13 @@ def test_nulls_stand_beside_every_effect_under_edits() -> None:
     assert [null.n for null in estimates["refusal_rate_change.harmful.ablated@substring"].nulls] == [20]
     assert estimates["refusal_rate_change.harmful.ablated@substring"].value == -1.0
     assert estimates["incoherent_rate.harmful.ablated"].value == pytest.approx(1 / 12)
+
+
+def test_random_circuits_answered_on_other_prompts_are_no_nulls() -> None:
+    """The change of answers is compared on the same prompts."""
+    dropped = ("random-3", "harmful-confirmation-002")
+    rows = [row for row in tables().table("answers").rows() if (row["circuit"], row["item"]) != dropped]
+
+    what = derive(replace(tables(), rows={**tables().rows, "answers": stored("answers", rows)}), READ)
+
+    assert [null.n for null in what.estimates["refusal_rate_change.harmful.ablated@substring"].nulls] == [19]
