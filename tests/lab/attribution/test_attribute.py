@@ -95,8 +95,10 @@ def test_the_size_of_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(sums_of(one).model_bias, sums_of(other).model_bias, atol=1e-6)
 
 
-def test_a_row_holds_only_sources_that_can_reach_it() -> None:
+def test_a_row_holds_only_sources_that_can_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No column of a block lies at a later position or a higher layer than its last target."""
+    monkeypatch.setitem(edge_rows.CHUNK_NUMBERS, "cpu", 1)
+
     graph = attribute(double("qwen3"), transcoders(KINDS[0]), PROMPT, TopLogits())
 
     features = graph.features

@@ -18,9 +18,9 @@ from transformers import (
 )
 
 from safetycase.errors import ModelError
-from safetycase.lab.attribution.attribute import attribute, attribute_pass
+from safetycase.lab.attribution.attribute import attribute_pass
 from safetycase.lab.attribution.frozen_pass import frozen_pass
-from safetycase.lab.attribution.targets import TopLogits, direction, log_odds_gradient, logit_difference, top_logits
+from safetycase.lab.attribution.targets import direction, log_odds_gradient, logit_difference, top_logits
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.sites import find_sites
 from tests.lab.attribution.cases import KINDS, PROMPT, double, passed, sums_of, transcoders
@@ -90,17 +90,21 @@ def test_parallel_blocks_multipliers_and_sinks_are_followed(architecture: str) -
     """Cohere's logit scale, Granite's multipliers, Phi's biased head, GPT-OSS' sinks: sums add up, logits are the model's."""
     model = foreign(architecture)
 
-    graph = attribute(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT, TopLogits(3))
+    pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT)
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
+
+    graph = attribute_pass(pass_, [*top_logits(pass_, 2), direction(pass_, vector, "mlp_out.1"), direction(pass_, vector, "attn_out.2")])
 
     sums = sums_of(graph)
     total = sums.edges + sums.decoder_bias + sums.zeroed + sums.model_bias
     assert abs(total - sums.found).max() < 1e-5 * abs(sums.found).max()
-    pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT)
+    stood = (pass_.layers[1].mlp_writes, pass_.layers[2].attention_writes)
+    assert sums.found[-2:].tolist() == pytest.approx([float(written[-1] @ vector) for written in stood], rel=1e-5)
     first, second = (pass_.logits[target.token].item() for target in graph.targets[:2])
     bias = getattr(model.sites.unembedding, "bias", None)
     if bias is not None:
         first, second = (value - bias[target.token].item() for value, target in zip((first, second), graph.targets, strict=False))
-    assert sums.found[-3] - sums.found[-2] == pytest.approx(first - second, abs=1e-5)
+    assert sums.found[-4] - sums.found[-3] == pytest.approx(first - second, abs=1e-5)
 
 
 def test_a_direction_is_traced_where_it_stands() -> None:
