@@ -29,6 +29,7 @@ from safetycase.evidence.kinds.circuit_trace.findings import Found
 from safetycase.evidence.kinds.circuit_trace.names import estimate_names
 from safetycase.evidence.kinds.circuit_trace.params import Ask, Read
 from safetycase.evidence.record import Null, Outcome, Unit
+from safetycase.evidence.samples import token_texts
 from safetycase.resources import bundled
 from tests.dossier import cases, traced
 from tests.dossier.synthetic import digest, estimate
@@ -164,7 +165,9 @@ def test_that_no_member_was_found_shows_nothing() -> None:
     assert exhibit.sentence.startswith("No feature recurs more often in graphs of harmful prompts")
     assert "That none was found does not show that there is none." in exhibit.sentence
     assert "circuit" not in exhibit.figures
-    assert "<b>No member was found.</b>" in html
+    assert exhibit.scope.startswith("No feature recurs more often in graphs of harmful prompts")
+    assert exhibit.key_numbers[2].absent
+    assert "linear probe" not in exhibit.key_numbers[2].text
     assert "no feature was selected as a member" in html
 
 
@@ -244,7 +247,7 @@ def test_every_score_stands_beside_random_subgraphs_where_it_has_them() -> None:
     table = shown(traced.found()).tables["scores"]
     rows = {row[0].text: row for row in table.rows}
 
-    assert rows["Replacement, pruned"][3].text == "0.31 to 0.44"
+    assert rows["Replacement, pruned"][3].text == f"31 to 44{THIN}%"
     assert rows["Replacement, pruned"][3].note.endswith("1/101")
     assert rows["Error share"][1].text.startswith("29.0")
     assert "up to 1e\N{MINUS SIGN}5 of it at worst" in table.caption
@@ -414,3 +417,15 @@ def test_nulls_of_a_score_without_quantiles_are_a_dash() -> None:
     found = whole.model_copy(update={"estimates": {**whole.estimates, name: estimate(0.6, 0.1, Unit.FRACTION, nulls=(bare,))}})
 
     assert {row[0].text: row[3].text for row in shown(found).tables["scores"].rows}["Replacement, pruned"] == "–"
+
+
+def test_tokens_come_from_the_restricted_table() -> None:
+    """Those of prompts whose graphs are shown, and of no others; a copy of the case without the table has none."""
+    result = traced.found()
+    rows = [{"item": each.item, "tokens": [SECRET, "b"]} for each in result.examples]
+    table = SimpleNamespace(rows=lambda: [*rows, {"item": digest("another"), "tokens": ["c"]}])
+    tables, bare = (SimpleNamespace(has=lambda name, held=held: held, table=lambda name: table) for held in (True, False))
+
+    assert token_texts(result, cast(Any, tables)) == {each.item: (SECRET, "b") for each in result.examples}
+    assert token_texts(result, cast(Any, bare)) == {}
+    assert token_texts(result.model_copy(update={"examples": ()}), cast(Any, tables)) == {}

@@ -14,7 +14,7 @@ _WIDTH, _LEFT, _RIGHT, _TOP = 600.0, 50.0, 8.0, 8.0
 _TALLEST = 660.0
 _WIDEST, _HIGHEST, _LOWEST = 84.0, 24.0, 10.5
 _NUMBERED = 31.0
-"""Width from which a cell holds its number."""
+"""Width from which a cell holds its number, if it is as high as its type."""
 _SMALL = 9.0
 _PALE = (0xF6, 0xF7, 0xF9)
 _BLUE, _RUST = (0x5B, 0x97, 0xD1), (0xE2, 0x80, 0x4A)
@@ -37,12 +37,13 @@ class Patched:
 def patching(cells: Sequence[Patched], roles: Sequence[str], n_layers: int, *, unit: str, alt: str) -> Markup:
     """Layers upwards, roles across; blue restores, rust takes away, pale is nothing, and every number wears its sign.
 
-    Where cells are too narrow for numbers, a bar across a cell marks a negative one from a tenth of the scale on.
+    Where cells are too small for numbers, a bar across a cell marks a negative one from a tenth of the scale on.
     Marked cells have bold numbers, or a frame. Raises nothing: cells outside the grid are a breach of our own and assert.
     """
     assert all(0 <= cell.layer < n_layers and 0 <= cell.role < len(roles) for cell in cells), "a cell outside the grid"
     width = min(_WIDEST, (_WIDTH - _LEFT - _RIGHT) / len(roles))
-    height = max(_LOWEST, min(_HIGHEST, _TALLEST / n_layers))
+    height = min(_HIGHEST, _TALLEST / n_layers)
+    numbered = width >= _NUMBERED and height >= _LOWEST
     largest = max((abs(cell.effect) for cell in cells), default=0.0) or 1.0
     bottom = _TOP + height * n_layers
     names = [_lines(role, width - 3) for role in roles] if width >= _NUMBERED else [()] * len(roles)
@@ -53,9 +54,9 @@ def patching(cells: Sequence[Patched], roles: Sequence[str], n_layers: int, *, u
         y = bottom - height * (layer + 0.5) + 3.5
         drawing.text(_LEFT - 6, y, f"layer {layer}" if layer == 0 else str(layer), anchor="end", fill=MUTE, size=10)
     for cell in cells:
-        _draw(drawing, cell, _LEFT + width * cell.role, bottom - height * (cell.layer + 1), width, height, cell.effect / largest)
+        _draw(drawing, cell, _LEFT + width * cell.role, bottom - height * (cell.layer + 1), width, height, cell.effect / largest, numbered)
     for cell in cells:
-        if cell.marked and width < _NUMBERED:
+        if cell.marked and not numbered:
             x, y = _LEFT + width * cell.role + 1, bottom - height * (cell.layer + 1) + 1
             drawing.box(x, y, width - 2, height - 2, stroke=INK, line=1.2)
     for index, lines in enumerate(names):
@@ -68,9 +69,9 @@ def patching(cells: Sequence[Patched], roles: Sequence[str], n_layers: int, *, u
     return drawing.finish(alt)
 
 
-def _draw(drawing: Drawing, cell: Patched, x: float, y: float, width: float, height: float, share: float) -> None:
+def _draw(drawing: Drawing, cell: Patched, x: float, y: float, width: float, height: float, share: float, numbered: bool) -> None:
     drawing.box(x, y, width, height, fill=_colour(share), stroke=PAPER, line=0.7)
-    if width >= _NUMBERED:
+    if numbered:
         size = min(10.0, max(_SMALL, height - 3))
         drawing.text(
             x + width / 2, y + height / 2 + size * 0.34, _effect(cell.effect), anchor="middle", fill=ON_LIGHT, size=size, bold=cell.marked

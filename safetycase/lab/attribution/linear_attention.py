@@ -99,7 +99,7 @@ def _projection(
         weight, bias = (weight, bias) if rows.numel() == 0 else (weight[rows], None if bias is None else bias[rows])
         if same(x @ weight.mT + (0 if bias is None else bias), y):
             return weight, bias if bias is not None and bool(bias.any()) else None
-    raise ModelError(f"{where} of {type(module).__name__} are no linear map of its input that one of its matrices holds")
+    raise ModelError(f"{where} of {type(module).__name__}: no one matrix of it makes that of what it reads")
 
 
 def _reads(found: Tensor, x: Tensor) -> bool:

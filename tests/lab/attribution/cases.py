@@ -1,12 +1,14 @@
 """Random tiny models and transcoders for attribution: every architecture, every kind of transcoder, in float64."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from safetycase.evidence.graphs.graph import AttributionGraph, RowSums
+from safetycase.lab.attribution.frozen_pass import FrozenPass, frozen_pass
 from safetycase.lab.dictionaries.dictionary import Activation, Dictionary, DictionarySet, JumpRelu, Relu, TopK
 from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.model import LoadedModel
@@ -73,6 +75,12 @@ def transcoders(
             )
         )
     return DictionarySet(tuple(made), kind.cross_layer)
+
+
+@cache
+def passed(architecture: str, kind: Kind) -> FrozenPass:
+    """The recorded pass of the prompt, in float64; made once."""
+    return frozen_pass(double(architecture), transcoders(kind), PROMPT)
 
 
 def double(architecture: str = "llama") -> LoadedModel:

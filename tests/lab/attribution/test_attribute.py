@@ -13,10 +13,12 @@ from safetycase.lab.attribution.attribute import attribute, attribute_pass
 from safetycase.lab.attribution.frozen_pass import FrozenPass, frozen_pass
 from safetycase.lab.attribution.partial_influence import partial_influence
 from safetycase.lab.attribution.targets import TopLogits, top_logits
+from safetycase.lab.attribution.zeroed_positions import GEMMA_3_PREFIX, zeroed_positions
 from safetycase.lab.dictionaries.reading import read_dictionary_set
 from safetycase.lab.model import load_model
-from tests.lab.attribution.cases import KINDS, PROMPT, Kind, double, exists, sums_of, transcoders
+from tests.lab.attribution.cases import KINDS, PROMPT, Kind, double, exists, passed, sums_of, transcoders
 from tests.lab.attribution.reference import Reference, reference_pass
+from tests.lab.small import loaded
 from tests.lab.tiny import ARCHITECTURES
 from tests.source import ROOT
 
@@ -52,12 +54,11 @@ def test_edges_are_those_of_plain_autograd(architecture: str, kind: Kind) -> Non
     """In float64, on every architecture and kind of transcoder: features, errors and tokens into features and logits."""
     if not exists(architecture, kind):
         return
-    model, made = double(architecture), transcoders(kind)
+    pass_ = passed(architecture, kind)
 
-    pass_ = frozen_pass(model, made, PROMPT)
     graph = attribute_pass(pass_, TopLogits(3))
 
-    reference = reference_pass(model, made, PROMPT, [0])
+    reference = reference_pass(pass_.model, transcoders(kind), PROMPT, [0])
     expected, found = _reference_rows(pass_, reference), graph.adjacency.dense()
     assert torch.equal(torch.cat([a.nonzero() for a in reference.activations]), pass_.features.indices[:, 1:])
     for row, values in expected.items():
@@ -71,7 +72,7 @@ def test_edges_and_what_no_node_accounts_for_add_up(architecture: str, kind: Kin
     if not exists(architecture, kind):
         return
 
-    graph = attribute(double(architecture), transcoders(kind), PROMPT, TopLogits(3))
+    graph = attribute_pass(passed(architecture, kind), TopLogits(3))
 
     sums = sums_of(graph)
     total = sums.edges + sums.decoder_bias + sums.zeroed + sums.model_bias
@@ -94,8 +95,10 @@ def test_the_size_of_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(sums_of(one).model_bias, sums_of(other).model_bias, atol=1e-6)
 
 
-def test_a_row_holds_only_sources_that_can_reach_it() -> None:
+def test_a_row_holds_only_sources_that_can_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No column of a block lies at a later position or a higher layer than its last target."""
+    monkeypatch.setitem(edge_rows.CHUNK_NUMBERS, "cpu", 1)
+
     graph = attribute(double("qwen3"), transcoders(KINDS[0]), PROMPT, TopLogits())
 
     features = graph.features
@@ -122,6 +125,15 @@ def test_without_a_leading_special_token_nothing_is_zeroed() -> None:
     errors = asked.adjacency.dense()[:, asked.errors].reshape(-1, asked.n_layers, asked.n_positions)
     assert not errors[:, :, [0, 2]].any()
     assert errors[:, :, 1].any()
+
+
+def test_conversations_of_gemma_3_lose_their_first_four_positions() -> None:
+    """circuit-tracer's rule, for that prefix and that architecture alone."""
+    prefix = torch.tensor([*GEMMA_3_PREFIX, 9])
+
+    assert zeroed_positions(loaded("gemma3_text"), prefix) == (0, 1, 2, 3)
+    assert zeroed_positions(loaded("gemma2"), prefix) == (0,)
+    assert zeroed_positions(loaded("gemma3_text"), torch.tensor([2, 9, 9, 9, 9])) == (0,)
 
 
 def test_a_budget_takes_features_by_their_influence_so_far() -> None:
@@ -176,11 +188,12 @@ def _reference_rows(pass_: FrozenPass, reference: Reference) -> dict[int, Dense]
 def _row(pass_: FrozenPass, reference: Reference, value: torch.Tensor, first: int) -> Dense:
     gradients, embedded = reference.effects(value)
     row = torch.zeros(first + 3, dtype=torch.float64)
-    for node, (layer, position, feature) in enumerate(pass_.features.indices.tolist()):
-        dictionary = pass_.transcoders[layer]
+    for layer, dictionary in enumerate(pass_.transcoders):
+        own = pass_.features.of_layer(layer)
+        _, position, feature = pass_.features.indices[own].unbind(dim=1)
         for above in range(len(dictionary.writes)):
-            written = pass_.features.values[node] * dictionary.W_dec[feature, above]
-            row[node] += gradients[layer + above][position] @ written
+            written = pass_.features.values[own, None] * dictionary.W_dec[feature, above]
+            row[own] += (gradients[layer + above][position] * written).sum(-1)
     errors = []
     for layer in range(pass_.n_layers):
         made = pass_.transcoders[layer].b_dec + reference.skipped[layer]

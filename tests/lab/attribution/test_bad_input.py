@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPTJConfig, GPTJForCausalLM
 
 from safetycase.errors import ModelError
 from safetycase.lab.attribution.attribute import attribute
@@ -15,6 +16,7 @@ from safetycase.lab.attribution.targets import TopLogits
 from safetycase.lab.dictionaries.dictionary import Dictionary, DictionarySet
 from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.model import LoadedModel
+from safetycase.lab.sites import find_sites
 from tests.lab.attribution.cases import KINDS, PROMPT, double, transcoders
 from tests.lab.small import loaded
 
@@ -139,6 +141,18 @@ def test_a_norm_that_is_not_affine_is_refused_by_name() -> None:
     norm.register_forward_hook(lambda _module, _args, out: out.tanh())
 
     with pytest.raises(ModelError, match="cannot be linearised: block 2: LlamaRMSNorm is no affine map"):
+        attribute(model, single(), PROMPT, TopLogits())
+
+
+def test_attention_outside_of_the_registry_is_refused() -> None:
+    """GPT-J computes its own, whose pattern cannot be frozen."""
+    torch.manual_seed(0)
+    config = GPTJConfig(vocab_size=100, n_embd=32, n_layer=3, n_head=4, n_positions=128, rotary_dim=4, bos_token_id=0, eos_token_id=1)
+    module: Any = GPTJForCausalLM(config)
+    module.eval().requires_grad_(False)
+    model = replace(loaded(), module=module, sites=find_sites(module))
+
+    with pytest.raises(ModelError, match="GPTJAttention does not take its attention from the registry"):
         attribute(model, single(), PROMPT, TopLogits())
 
 

@@ -10,7 +10,7 @@ from safetycase.lab.attribution.frozen_change import Addition, frozen_change
 from safetycase.lab.attribution.frozen_pass import FrozenPass, frozen_pass
 from safetycase.lab.attribution.targets import TargetVector, direction, log_odds_gradient, logit_difference, top_logits
 from safetycase.lab.dictionaries.site import Site
-from tests.lab.attribution.cases import KINDS, PROMPT, Kind, double, exists, transcoders
+from tests.lab.attribution.cases import KINDS, PROMPT, Kind, double, exists, passed, transcoders
 from tests.lab.tiny import ARCHITECTURES
 
 pytestmark = pytest.mark.lab
@@ -25,7 +25,7 @@ def test_adding_a_nodes_vector_changes_everything_by_its_edges(architecture: str
     """Features (at all sites they write), errors and tokens; on pre-activations of every active feature and on targets anywhere."""
     if not exists(architecture, kind):
         return
-    pass_ = frozen_pass(double(architecture), transcoders(kind), PROMPT)
+    pass_ = passed(architecture, kind)
     targets = everywhere(pass_)
     graph = attribute_pass(pass_, targets)
     edits, columns = node_vectors(pass_)
@@ -61,7 +61,7 @@ def test_features_that_are_encoded_anew_pass_a_change_on() -> None:
 
 def test_a_free_pass_moves_norms_and_patterns_too() -> None:
     """Unfrozen, the model answers a large change otherwise than its edges say, and a tiny one differs to first order."""
-    pass_ = frozen_pass(double(), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("llama", KINDS[0])
     targets = top_logits(pass_, 3)
     edit = [Addition(Site("resid_pre", 1), 2, pass_.layers[1].pre[2])]
 
@@ -84,7 +84,7 @@ def test_the_model_is_left_as_it_was() -> None:
 
 def test_what_cannot_be_edited_or_frozen_is_refused() -> None:
     """Sites inside a norm, and re-encoding in a free model."""
-    pass_ = frozen_pass(double(), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("llama", KINDS[0])
     vector = torch.ones(32)
 
     with pytest.raises(ModelError, match="inside a norm"):

@@ -6,15 +6,24 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import CohereConfig, CohereForCausalLM, GraniteConfig, GraniteForCausalLM, PhiConfig, PhiForCausalLM
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    GptOssConfig,
+    GptOssForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+)
 
 from safetycase.errors import ModelError
-from safetycase.lab.attribution.attribute import attribute, attribute_pass
+from safetycase.lab.attribution.attribute import attribute_pass
 from safetycase.lab.attribution.frozen_pass import frozen_pass
-from safetycase.lab.attribution.targets import TopLogits, direction, log_odds_gradient, logit_difference, top_logits
+from safetycase.lab.attribution.targets import direction, log_odds_gradient, logit_difference, top_logits
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.sites import find_sites
-from tests.lab.attribution.cases import KINDS, PROMPT, double, sums_of, transcoders
+from tests.lab.attribution.cases import KINDS, PROMPT, double, passed, sums_of, transcoders
 from tests.lab.small import loaded
 
 pytestmark = pytest.mark.lab
@@ -33,7 +42,7 @@ SMALL: dict[str, Any] = {
 
 def test_the_fewest_tokens_that_hold_the_mass_are_traced() -> None:
     """Ten at most, in order of probability, which is their weight."""
-    pass_ = frozen_pass(double(), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("llama", KINDS[0])
     probabilities, ids = pass_.logits.softmax(-1).sort(descending=True)
 
     few = top_logits(pass_, mass=float(probabilities[:3].sum()) - 1e-9)
@@ -47,7 +56,7 @@ def test_the_fewest_tokens_that_hold_the_mass_are_traced() -> None:
 
 def test_a_difference_is_that_of_the_mean_logits() -> None:
     """Its value is what the model's own logits say; means over the vocabulary cancel."""
-    pass_ = frozen_pass(double("qwen3"), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("qwen3", KINDS[0])
 
     graph = attribute_pass(pass_, [logit_difference(pass_, [3], [7, 8])])
 
@@ -76,27 +85,31 @@ def test_log_odds_are_followed_to_first_order(architecture: str) -> None:
     assert "first order" in target.target.label
 
 
-@pytest.mark.parametrize("architecture", ["cohere", "granite", "phi"])
-def test_parallel_blocks_and_multipliers_are_followed(architecture: str) -> None:
-    """Cohere's logit scale, Granite's multipliers, Phi's biased head: sums add up, and differences of logits are the model's."""
+@pytest.mark.parametrize("architecture", ["cohere", "granite", "phi", "gpt_oss"])
+def test_parallel_blocks_multipliers_and_sinks_are_followed(architecture: str) -> None:
+    """Cohere's logit scale, Granite's multipliers, Phi's biased head, GPT-OSS' sinks: sums add up, logits are the model's."""
     model = foreign(architecture)
 
-    graph = attribute(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT, TopLogits(3))
+    pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT)
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
+
+    graph = attribute_pass(pass_, [*top_logits(pass_, 2), direction(pass_, vector, "mlp_out.1"), direction(pass_, vector, "attn_out.2")])
 
     sums = sums_of(graph)
     total = sums.edges + sums.decoder_bias + sums.zeroed + sums.model_bias
     assert abs(total - sums.found).max() < 1e-5 * abs(sums.found).max()
-    pass_ = frozen_pass(model, transcoders(KINDS[0], dtype=torch.float32), PROMPT)
+    stood = (pass_.layers[1].mlp_writes, pass_.layers[2].attention_writes)
+    assert sums.found[-2:].tolist() == pytest.approx([float(written[-1] @ vector) for written in stood], rel=1e-5)
     first, second = (pass_.logits[target.token].item() for target in graph.targets[:2])
     bias = getattr(model.sites.unembedding, "bias", None)
     if bias is not None:
         first, second = (value - bias[target.token].item() for value, target in zip((first, second), graph.targets, strict=False))
-    assert sums.found[-3] - sums.found[-2] == pytest.approx(first - second, abs=1e-5)
+    assert sums.found[-4] - sums.found[-3] == pytest.approx(first - second, abs=1e-5)
 
 
 def test_a_direction_is_traced_where_it_stands() -> None:
     """Below the last layer too, and at any position; nothing above or behind reaches it."""
-    pass_ = frozen_pass(double(), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("llama", KINDS[0])
     vector = torch.randn(32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     graph = attribute_pass(pass_, [direction(pass_, vector, "resid_pre.1", -3, label="refusal direction")])
@@ -110,7 +123,7 @@ def test_a_direction_is_traced_where_it_stands() -> None:
 
 def test_impossible_targets_are_refused() -> None:
     """In one line that says what would do."""
-    pass_ = frozen_pass(double(), transcoders(KINDS[0]), PROMPT)
+    pass_ = passed("llama", KINDS[0])
     vector = torch.ones(32)
 
     with pytest.raises(ModelError, match="outside of the prompt, expected -7 to 6"):
@@ -133,6 +146,7 @@ FOREIGN: dict[str, Callable[[], Any]] = {
         GraniteConfig(**SMALL, residual_multiplier=0.22, embedding_multiplier=12.0, logits_scaling=8.0, attention_multiplier=0.3)
     ),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SMALL)),
+    "gpt_oss": lambda: GptOssForCausalLM(GptOssConfig(**SMALL, num_key_value_heads=2, head_dim=8, num_local_experts=4)),
 }
 
 

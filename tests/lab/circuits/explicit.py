@@ -52,7 +52,8 @@ def _head(attention: Any, config: Any, head: int, parts: dict[str, Tensor], rota
 
     def of(matrix: Any, x: Tensor, which: int) -> Tensor:
         rows = slice(which * width, (which + 1) * width)
-        return x @ matrix.weight[rows].T + (0 if matrix.bias is None else matrix.bias[rows])
+        read: Tensor = x @ matrix.weight[rows].T + (0 if matrix.bias is None else matrix.bias[rows])
+        return read
 
     q, k = of(attention.q_proj, parts["q"], head), of(attention.k_proj, parts["k"], group)
     v = of(attention.v_proj, parts["v"], group)

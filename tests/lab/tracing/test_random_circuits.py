@@ -47,10 +47,10 @@ def test_circuits_are_of_equal_size_and_matched_where_possible(known: list[Candi
 
 def test_the_nearest_that_recur_are_drawn_first() -> None:
     """Of a layer and role with many features, those alike in strength that recur often enough; all of them come up."""
-    member = Candidate((1, 0, "end-1"), 4.0, 0.9)
+    member = Candidate((1, 0, "end-1"), 4.0, 0.26)
     near = [Candidate((1, feature, "end-1"), 4.0 + feature / 100, 0.9) for feature in range(1, NEAREST + 1)]
     weaker = [Candidate((1, feature, "end-1"), 0.01, 0.9) for feature in range(20, 30)]
-    rare = [Candidate((1, feature, "end-1"), 4.0, 0.1) for feature in range(30, 40)]
+    rare = [Candidate((1, feature, "end-1"), 4.0, 0.24) for feature in range(30, 40)]
 
     drawn = random_circuits([member, *rare, *weaker, *near], [member.node], 0.25, 200, seed=0)
 

@@ -10,7 +10,7 @@ from safetycase.dossier.exhibits.circuit_trace.listed import tables
 from safetycase.dossier.exhibits.circuit_trace.words import TESTS, error_beside, unit, words
 from safetycase.dossier.page import Exhibit, Figure, Quoted, Table
 from safetycase.evidence.kinds.circuit_trace.findings import Found
-from safetycase.evidence.record import Findings
+from safetycase.evidence.record import Findings, Outcome
 
 __all__ = ["exhibit", "unit", "words"]
 
@@ -36,14 +36,12 @@ def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
 def _notes(found: Found) -> Iterator[tuple[str, str]]:
     """What stands first, and beside a figure, where there is something to be said."""
     yield "fallen", sentences.fallen(found)
-    yield "none_found", sentences.none_found(found)
     yield "another_model", sentences.another_model(found)
     yield "error", error_beside(found) if found.transcoders is not None else ""
-    yield "edge_nodes", "" if found.top_edges else found.edge_nodes
 
 
 def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -> Iterator[tuple[str, str]]:
-    no_member = "" if found.members else "no feature was selected as a member"
+    no_member = "" if found.members else _why_no_member(found)
     reasons = {
         "circuit": no_member,
         "members": no_member,
@@ -57,10 +55,16 @@ def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -
         "predictions": no_member or why_absent("explained_change.confirmation.circuit", found),
         "patching_denoise": why_absent("patched_change.harmless.denoised", found),
         "patching_noise": why_absent("patched_change.harmful.noised", found),
-        "top_edges": found.edge_nodes or why_absent("cpr.matched.edge-circuit", found),
+        "top_edges": why_absent("cpr.matched.edge-circuit", found),
         "curve": why_absent("cpr.matched.edge-circuit", found),
         "stages": why_absent("cpr.matched.edge-circuit", found),
         "example_0": "no graph of a single prompt was kept",
         "estimates": "nothing could be estimated",
     }
     return ((name, reason) for name, reason in reasons.items() if name not in drawn and name not in listed)
+
+
+def _why_no_member(found: Found) -> str:
+    if found.outcome in (Outcome.FAILED, Outcome.NOT_APPLICABLE) and found.reasons:
+        return "; ".join(reason.rstrip(".") for reason in found.reasons)
+    return "no feature was selected as a member"

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits.circuit_trace import pictures
 from safetycase.dossier.exhibits.circuit_trace.words import TESTS, p_words, role_order, shown
-from safetycase.dossier.exhibits.general import methods
 from safetycase.dossier.figures.faithfulness import Random, Step, faithfulness
 from safetycase.dossier.figures.nulls import NullRow, against_nulls
 from safetycase.dossier.figures.patching import Patched, patching
@@ -145,11 +144,11 @@ def _curve(found: Found) -> Iterator[tuple[str, Figure]]:
     beyond = any(not _LOWEST <= end <= _HIGHEST for end in ends)
     edge = f" Values beyond {numbers.plain(_LOWEST, 0)} and {numbers.plain(_HIGHEST, 0)} are drawn there." if beyond else ""
     every = [each for name, each in found.estimates.items() if name.startswith("faithfulness.matched.edge-circuit#")]
-    levels = f" {numbers.percent(every[0].level)} intervals: {methods(every)}." if every else ""
+    levels = f" {numbers.percent(every[0].level)} intervals, whose methods are in the findings." if every else ""
     caption = (
         "Exact edge patching on confirmation pairs: circuits of the edges that attribution scores highest. 1 is the whole effect, 0 none; "
         "what all edges but these keep stands in the table. In place of what is left out: "
-        f"{found.ablation or 'not stated'}; another choice gives another curve.{levels}{edge}"
+        f"{found.ablation.rstrip('.') or 'not stated'}; another choice gives another curve.{levels}{edge}"
     )
     drawing = faithfulness(
         steps,

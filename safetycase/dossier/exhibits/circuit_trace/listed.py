@@ -6,11 +6,22 @@ from collections.abc import Sequence
 
 from safetycase.dossier import numbers, tokens
 from safetycase.dossier.exhibits import general
-from safetycase.dossier.exhibits.circuit_trace.words import TESTS, error_beside, member_number, p_number, p_words, place, shown, words
+from safetycase.dossier.exhibits.circuit_trace.words import (
+    TESTS,
+    between,
+    error_beside,
+    member_number,
+    p_number,
+    p_words,
+    place,
+    shown,
+    unit,
+    words,
+)
 from safetycase.dossier.page import Cell, Table
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
 from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, SCORES, SUBGRAPH_SCORES, edge_share
-from safetycase.evidence.record import Estimate
+from safetycase.evidence.record import Estimate, Null, Unit
 
 _MOST_EDGES = 40
 """Edges of the hypothesis that are listed; all of them are in the findings."""
@@ -69,7 +80,7 @@ def _members(found: Found) -> Table | None:
         "pruned graphs in which it stands at this role. Difference later: of these shares on confirmation pairs, where nothing was "
         "chosen; its p is that of the choice: swaps of the labels within pairs that give any candidate as large a difference. Found again: "
         "share of resamples of discovery families. Effect: mean contribution to the target where it is active, by the graph. "
-        f"{found.cards_note}"
+        f"{general.sentence(found.cards_note) if found.cards_note else ''}"
     ).strip()
     rows = tuple(_member(found, member) for member in found.members)
     return Table("Members of the hypothesis", columns, rows, caption, widths=(15, 15, 15, 15, 10, 10, 10, 10), wide=True, dense=True)
@@ -158,7 +169,7 @@ def _sizes(found: Found, population: str) -> str:
 def _score(found: Found, score: str, condition: str) -> tuple[Cell, ...]:
     name, meaning = _SCORE_WORDS[score]
     estimates = [found.estimates.get(f"{score}.{population}.{condition}") for population in GRAPHED]
-    random = "\n".join(_null(null.quantiles) for null in estimates[0].nulls) if estimates[0] else ""
+    random = "\n".join(_null(null, score) for null in estimates[0].nulls) if estimates[0] else ""
     p = "; ".join(numbers.p_value(null) for null in estimates[0].nulls) if estimates[0] else ""
     return (
         Cell(name, note=meaning),
@@ -167,11 +178,12 @@ def _score(found: Found, score: str, condition: str) -> tuple[Cell, ...]:
     )
 
 
-def _null(quantiles: dict[str, float]) -> str:
-    if not quantiles:
+def _null(null: Null, name: str) -> str:
+    """From the lowest to the highest quantile that is kept; a dash where none is."""
+    if not null.quantiles:
         return "–"
-    low, high = min(quantiles, key=float), max(quantiles, key=float)
-    return f"{numbers.plain(quantiles[low], 2)} to {numbers.plain(quantiles[high], 2)}"
+    low, high = min(null.quantiles, key=float), max(null.quantiles, key=float)
+    return between(null.quantiles[low], null.quantiles[high], unit(name), name)
 
 
 def _checks(found: Found) -> Table | None:
@@ -221,7 +233,7 @@ def _tests(found: Found) -> Table | None:
         (
             Cell(test.name.capitalize(), note=TESTS[test.name][1]),
             Cell(shown(found, TESTS[test.name][0]), "number"),
-            Cell(_range(test.nulls), "number"),
+            Cell(_range(test.nulls, TESTS[test.name][0]), "number"),
             Cell(numbers.percent(round(test.percentile, 3)), "number"),
             Cell(p_number(test.p), "number"),
             Cell(p_number(test.adjusted), "number"),
@@ -230,15 +242,16 @@ def _tests(found: Found) -> Table | None:
         for test in found.tests
     )
     caption = (
-        f"On harmful confirmation prompts. Random circuits: {found.null_note or 'features matched to the members'}. Percentile: "
+        "On harmful confirmation prompts. Random circuits: "
+        f"{found.null_note.rstrip('.') or 'features matched to the members'}. Percentile: "
         "share of them that do worse. A test passes with the p adjusted by Holm's method over the three; necessity also needs the interval "
         "beyond the declared effect. Not to pass supports nothing, nor does it speak for another circuit."
     )
     return Table("Three tests beside random circuits", columns, rows, caption, widths=(25, 20, 15, 10, 10, 10, 10), wide=True, dense=True)
 
 
-def _range(values: Sequence[float]) -> str:
-    return f"{numbers.plain(min(values), 2)} to {numbers.plain(max(values), 2)}" if values else "–"
+def _range(values: Sequence[float], name: str) -> str:
+    return between(min(values), max(values), unit(name), name) if values else "–"
 
 
 def _answers(found: Found) -> Table | None:
@@ -267,7 +280,7 @@ def _answers(found: Found) -> Table | None:
 
 def _change(found: Found, name: str) -> Cell:
     estimate = found.estimates.get(name)
-    nulls = "; ".join(f"random {_null(null.quantiles)}, {numbers.p_value(null)}" for null in estimate.nulls) if estimate else ""
+    nulls = "; ".join(f"random {_null(null, name)}, {numbers.p_value(null)}" for null in estimate.nulls) if estimate else ""
     return Cell(_or_dash(estimate, name), "number", note=nulls)
 
 
@@ -299,7 +312,7 @@ def _top_edges(found: Found) -> Table | None:
     columns = (Cell("From"), Cell("To"), Cell("Score", "number"))
     caption = (
         f"Edge attribution with integrated gradients, mean over discovery pairs, nats: the {len(rows)} largest in magnitude. A score is an "
-        f"approximation; the curve patches exactly. {found.edge_nodes}"
+        f"approximation; the curve patches exactly. {general.sentence(found.edge_nodes) if found.edge_nodes else ''}"
     ).strip()
     return Table("Strongest edges of heads and MLPs", columns, rows, caption, widths=(35, 35, 30), dense=True)
 
@@ -319,7 +332,7 @@ def _stages(found: Found) -> Table | None:
             Cell(numbers.percent(point.share), "number", note=f"{numbers.count(point.edges)} edges"),
             Cell(_of_stage(found, "edge-circuit", point.share, point.faithfulness), "number"),
             Cell(_of_stage(found, "edge-complement", point.share, point.completeness), "number"),
-            Cell(f"{numbers.plain(point.random_low, 2)} to {numbers.plain(point.random_high, 2)}", "number"),
+            Cell(between(point.random_low, point.random_high, Unit.FRACTION, "faithfulness"), "number"),
             Cell(p_number(point.p), "number"),
         )
         for point in found.curve

@@ -22,7 +22,7 @@ NOT_SHOWN_BY_PATCHING = (
 )
 _MOST_SITES = 4
 _CHANGE = "log_odds_change.harmful.ablated"
-_EXPLAINED = "explained_change.confirmation.circuit"
+_EXPLAINED, _PROBE = "explained_change.confirmation.circuit", "explained_change.confirmation.probe"
 
 
 def lead(found: Found) -> str:
@@ -63,17 +63,10 @@ def scope(found: Found) -> str:
 
 
 def fallen(found: Found) -> str:
-    """What stands first where there are members and the hypothesis does not hold; empty elsewhere."""
+    """Flags the section where there are members and the hypothesis does not hold; empty elsewhere."""
     if found.holds or not found.members:
         return ""
-    return f"{_why_not(found)} What follows describes the hypothesis that was tested, not how the model refuses."
-
-
-def none_found(found: Found) -> str:
-    """What stands first where no member was selected; empty where there is one, and where none was looked for."""
-    if found.members or found.transcoders is None or found.outcome in (Outcome.FAILED, Outcome.NOT_APPLICABLE):
-        return ""
-    return f"{_none_recurs(found)} {_looked_at(found)}"
+    return "What follows describes the hypothesis that was tested, not how the model refuses."
 
 
 def another_model(found: Found) -> str:
@@ -96,11 +89,12 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
             ("cpr.matched.edge-circuit", "area under the faithfulness curve of edges, {n} pairs"),
         ]
     else:
-        probe = shown(found, "explained_change.confirmation.probe")
+        probe = shown(found, _PROBE)
+        beside = f"; a linear probe: {probe}" if _PROBE in found.estimates else ""
         wanted = [
             ("error_share.harmful.graph", "of the influence on the target enters through errors of the transcoders, {n} graphs"),
             (_CHANGE, "change of refusal log-odds with the members ablated, {n} prompts"),
-            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen prompts; a linear probe: {probe}"),
+            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen prompts{beside}"),
         ]
     return tuple(_key_number(found, name, text) for name, text in wanted)
 
@@ -225,7 +219,7 @@ def _predicted(found: Found) -> Iterator[str]:
     if _EXPLAINED in found.estimates:
         yield (
             f"On unseen prompts the graphs predict {shown(found, _EXPLAINED)} of the variance of what ablation changes, beside "
-            f"{shown(found, 'explained_change.confirmation.probe')} by a linear probe; 0 is the mean change of discovery prompts."
+            f"{shown(found, _PROBE)} by a linear probe; 0 is the mean change of discovery prompts."
         )
 
 

@@ -3,7 +3,7 @@
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
-from safetycase.evidence.record import Estimate, Unit, digest_of
+from safetycase.evidence.record import Unit
 
 QUANTITIES = {
     "log_odds": "refusal log-odds",
@@ -97,11 +97,6 @@ def unit(name: str) -> Unit:
     return _UNITS.get(name.split(".")[0], Unit.FRACTION)
 
 
-def key(found: Found) -> str:
-    """Short name of these findings: what was asked, and how it was read."""
-    return digest_of([found.question, found.read])[:8]
-
-
 def shown(found: Found, name: str) -> str:
     """An estimate as text; a dash where it is absent."""
     estimate = found.estimates.get(name)
@@ -177,6 +172,10 @@ def _is_share(item: str) -> bool:
         return False
 
 
-def measured(estimate: Estimate | None, name: str) -> str:
-    """An estimate as text; a dash where there is none."""
-    return str(numbers.measured(estimate, name)) if estimate else "–"
+def between(low: float, high: float, unit: Unit, name: str) -> str:
+    """Two ends of what nulls give, in the scale of the estimate beside them: `31 to 44 %`."""
+    scale = numbers.scale_of(unit, name)
+    if scale is numbers.Scale.PLAIN:
+        return f"{numbers.plain(low, 2)} to {numbers.plain(high, 2)}"
+    ending = f"{numbers.THIN}%" if scale is numbers.Scale.PERCENT else " points"
+    return f"{numbers.plain(100 * low, 0)} to {numbers.plain(100 * high, 0)}{ending}"

@@ -48,7 +48,7 @@ OF_ABLATION = (
 )
 OF_PATCHING = (
     "Patching the residual stream at one layer and role moves all that is there at once: it shows where the difference between two "
-    "prompts passes, not what it is.",
+    "prompts passes, not what it is. At the first layer the instruction's state is its words: a share near 1 there is the prompt itself.",
     "Every patched cell was tried; the one that is named was chosen on discovery pairs and measured on confirmation pairs.",
 )
 OF_EDGES = (

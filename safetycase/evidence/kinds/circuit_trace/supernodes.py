@@ -11,10 +11,9 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from safetycase.evidence.kinds.circuit_trace.findings import CircuitEdge, Member, Supernode
-from safetycase.evidence.kinds.circuit_trace.observed import CONFIRMATION, Observed
+from safetycase.evidence.kinds.circuit_trace.observed import Observed
 from safetycase.evidence.kinds.circuit_trace.params import Read
 from safetycase.evidence.kinds.circuit_trace.recurrence import Circuit, presence
-from safetycase.evidence.tables import Table
 
 TARGET = 0
 """The number that stands for the target among the ends of edges."""
@@ -85,23 +84,14 @@ def edges_of(seen: Observed, slots: Sequence[str]) -> tuple[CircuitEdge, ...]:
 
 
 def _edges(seen: Observed) -> dict[tuple[int, int], Edge]:
-    """Mean over the harmful discovery prompts on which both ends are active."""
-    table = _on_discovery(seen)
-    if table is None:
+    """Mean over the harmful discovery prompts on which both ends are active: the table has a row for each."""
+    table = seen.rows("member_edges")
+    if isinstance(table, str):
         return {}
     found = {}
     for (source, target), rows in table.by("source", "target").items():
         found[source, target] = Edge(float(np.sort(rows["weight"]).mean()), float(rows["kept"].mean()))
     return found
-
-
-def _on_discovery(seen: Observed) -> Table | None:
-    table = seen.rows("member_edges")
-    if isinstance(table, str):
-        return None
-    harmful = seen.items.get("harmful", frozenset())
-    known = [item in harmful and seen.splits[item] != CONFIRMATION for item in table["item"].tolist()]
-    return table.take(np.array(known, dtype=bool))
 
 
 def _decoders(seen: Observed) -> Mapping[tuple[int, int], float]:

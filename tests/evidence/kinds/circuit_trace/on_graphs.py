@@ -12,14 +12,17 @@ from tests.evidence.kinds.circuit_trace.planted import N_LAYERS, ROLES, Planted,
 
 
 def items(plan: Planted) -> Iterator[Row]:
-    """Half of the discovery pairs are of the split train, half of validation; one prompt more was not asked."""
+    """Half of the discovery pairs are of the split train, half of validation; one prompt more was not asked.
+
+    Matched by category, two families of harmful prompts share one of harmless ones.
+    """
     for population in ("harmful", "harmless", *(("paraphrase",) if plan.paraphrase else ())):
         for half in ("discovery", "confirmation"):
             if population == "paraphrase" and half == "discovery":
                 continue
             for number in range(plan.families * plan.per_family):
                 family = f"{half} {number % plan.families}"
-                own = family if plan.matched_by == "family" or population != "harmless" else f"{half} plain {number % plan.families}"
+                own = family if plan.matched_by == "family" or population != "harmless" else f"{half} plain {number % plan.families // 2}"
                 split = "test" if half == "confirmation" else ("train", "validation")[number // plan.families % 2]
                 yield {
                     "item": f"{population}-{half}-{number:03d}", "population": population, "split": split,

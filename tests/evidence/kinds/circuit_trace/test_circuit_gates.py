@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from safetycase.evidence.estimates import Estimates
+from safetycase.evidence.kinds.circuit_trace.derive import derive
 from safetycase.evidence.kinds.circuit_trace.interventions import Interventions, interventions
 from safetycase.evidence.kinds.circuit_trace.observed import observed
 from safetycase.evidence.kinds.circuit_trace.params import Read
@@ -46,6 +47,25 @@ def test_an_effect_below_the_minimum_beats_random_circuits_and_does_not_pass() -
 
     assert (necessity.name, necessity.percentile, necessity.passes) == ("necessity", 1.0, False)
     assert necessity.adjusted <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "truth", "estimate", "bound"),
+    [
+        ("necessity", {"ablated": -0.55, "spread": 0.02, "noise": 0.4}, "log_odds_change.harmful.ablated", -0.5),
+        ("sufficiency", {"kept": 0.01, "random_kept": -0.6, "noise": 1.0}, "faithfulness.harmful.kept", 0.0),
+        ("completeness", {"ablated": -0.1, "random_ablated": 2.0, "noise": 1.0}, "faithfulness.harmful.rest", 1.0),
+    ],
+)
+def test_the_interval_decides_not_the_point(name: str, truth: dict[str, Any], estimate: str, bound: float) -> None:
+    """A point on the right side of its bound does not pass where the interval straddles it, though it is beyond every random circuit."""
+    what = found(seed=4, **truth)
+    made, test = what.estimates[estimate], next(test for test in what.tests if test.name == name)
+
+    assert made.value > bound if name == "sufficiency" else made.value < bound
+    assert made.low < bound < made.high
+    assert test.adjusted <= 0.05
+    assert not test.passes
 
 
 def test_the_gate_does_not_move_with_the_level_of_the_page() -> None:
@@ -136,3 +156,13 @@ def test_nulls_stand_beside_every_effect_under_edits() -> None:
     assert [null.n for null in estimates["refusal_rate_change.harmful.ablated@substring"].nulls] == [20]
     assert estimates["refusal_rate_change.harmful.ablated@substring"].value == -1.0
     assert estimates["incoherent_rate.harmful.ablated"].value == pytest.approx(1 / 12)
+
+
+def test_random_circuits_answered_on_other_prompts_are_no_nulls() -> None:
+    """The change of answers is compared on the same prompts."""
+    dropped = ("random-3", "harmful-confirmation-002")
+    rows = [row for row in tables().table("answers").rows() if (row["circuit"], row["item"]) != dropped]
+
+    what = derive(replace(tables(), rows={**tables().rows, "answers": stored("answers", rows)}), READ)
+
+    assert [null.n for null in what.estimates["refusal_rate_change.harmful.ablated@substring"].nulls] == [19]

@@ -148,6 +148,23 @@ def test_the_value_of_an_area_is_that_of_its_curve() -> None:
     assert found().estimates["cmd.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(np.abs(1 - f), shares)))
 
 
+def test_a_random_circuit_of_edges_that_misses_a_pair_is_no_null() -> None:
+    """Nor is a pair left out for it."""
+    rows = [row for row in tables().table("edge_curve").rows() if (row["circuit"], row["pair"]) != ("random-4", "harmful-confirmation-001")]
+
+    what = derive(replace(tables(), rows={**tables().rows, "edge_curve": stored("edge_curve", rows)}), READ)
+
+    estimate = what.estimates["cpr.matched.edge-circuit"]
+    assert (estimate.n, estimate.nulls[0].n) == (16, 39)
+
+
+def test_the_largest_frozen_residual_is_told() -> None:
+    """Not the mean."""
+    what = changed("frozen", residual=lambda row: 0.25 if row["item"].endswith("001") else 0.0)
+
+    assert (what.frozen_residual, what.frozen_edges) == (0.25, 1200)
+
+
 def test_one_share_has_no_area() -> None:
     """A point is no curve."""
     what = found(edge_shares=(0.5,), edge_faithfulness=(0.9,), random_faithfulness=(0.2,))

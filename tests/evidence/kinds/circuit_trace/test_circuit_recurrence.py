@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safetycase.evidence.kinds.circuit_trace.derive import derive
 from safetycase.evidence.kinds.circuit_trace.observed import observed
 from safetycase.evidence.kinds.circuit_trace.recurrence import circuit_of, swapped
 from safetycase.evidence.kinds.circuit_trace.selection import Matched, clusters_of, largest_swapped, recurring, selected
@@ -159,6 +160,48 @@ def test_likeness_is_a_mean_of_what_is_known() -> None:
     assert (np.diag(whole) == 1).all()
     assert whole[0, 1] < without[0, 1]  # the cosine of decoders, 0.9, is the least of the three
     assert whole[0, 2] < 0.5 < without[0, 2]
+
+
+def test_likeness_is_the_mean_of_decoders_targets_and_prompts() -> None:
+    """By hand: both drive the target, and the third member above both."""
+    seen = observed(tables())
+    circuit = circuit_of(seen)
+    ends = [[row for row in tables().table("member_edges").rows() if row["source"] == number] for number in (1, 2)]
+    aims = [
+        [float(np.mean([row["weight"] for row in rows if row["target"] == end] or [0.0])) for end in (0, 3)] for rows in ends
+    ]  # fmt: skip
+    cosine = np.dot(aims[0], aims[1]) / (np.linalg.norm(aims[0]) * np.linalg.norm(aims[1]))
+    held = [{item for item, nodes in circuit.kept.items() if item.startswith("harmful-disc") and node in nodes} for node in circuit.nodes]
+    jaccard = len(held[0] & held[1]) / len(held[0] | held[1])
+
+    assert likeness(seen, circuit)[0, 1] == pytest.approx((0.9 + cosine + jaccard) / 3)
+
+
+def test_effects_of_members_are_those_on_discovery_prompts() -> None:
+    """Confirmation prompts do not enter."""
+    rows = [{**row, "effect": 99.0 if "confirmation" in row["item"] else row["effect"]} for row in tables().table("graph_nodes").rows()]
+
+    what = derive(replace(tables(), rows={**tables().rows, "graph_nodes": stored("graph_nodes", rows)}), READ)
+
+    assert [member.effect for member in what.members] == [member.effect for member in found().members]
+
+
+def test_a_prompt_without_a_graph_takes_its_pair_with_it() -> None:
+    """A graph that could not be made leaves 23 pairs of that half."""
+    rows = [row for row in tables().table("graphs").rows() if row["item"] != "harmless-confirmation-004"]
+
+    what = derive(replace(tables(), rows={**tables().rows, "graphs": stored("graphs", rows)}), READ)
+
+    assert what.estimates["recurrence_difference.matched.confirmation#member-1"].n == 23
+    assert what.estimates["recurrence_difference.matched.discovery#member-1"].n == 24
+
+
+def test_pairs_that_share_a_harmless_family_are_no_two_clusters() -> None:
+    """Matched by category: sixteen families of harmful prompts, eight of harmless ones, hence eight clusters of pairs."""
+    what = found(matched_by="category", families=16, per_family=2)
+
+    assert what.estimates["recurrence_difference.matched.discovery#member-1"].clusters == 8
+    assert what.estimates["log_odds_change.harmful.ablated"].clusters == 16
 
 
 def test_names_fall_back_from_label_to_tokens_to_place() -> None:

@@ -58,6 +58,16 @@ def test_p_counts_swaps_that_reach_as_much_and_the_observation_itself() -> None:
     assert single.p == 0.01
 
 
+def test_what_only_swapped_labels_make_a_candidate_counts_too() -> None:
+    """A feature of harmless graphs alone is no candidate, but with all labels swapped it differs most: 3 of 4 swaps reach 0.5, not 2."""
+    graphs = Matched(NODES[:2], np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 1.0]]), ("one", "other"))
+
+    (found,) = recurring(graphs, 0.5, 2000, seed=1)
+
+    assert (found.node, found.difference) == (NODES[0], 0.5)
+    assert found.p == pytest.approx(0.75, abs=0.03)
+
+
 def test_candidates_are_those_that_recur_on_harmful_prompts() -> None:
     """The share itself counts; what stands in harmless graphs alone is none, and ties follow the order of nodes."""
     harmful = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], dtype=float)
