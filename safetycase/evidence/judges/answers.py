@@ -1,0 +1,212 @@
+"""What letter an answer gives, which sentences of a reasoning declare it, and where sentences end: pure, versioned rules."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+VERSION = 1
+"""Raised with every change that reads a text differently."""
+
+NO_LETTER = "no letter"
+OUTSIDE = "outside the options"
+EMPTY = "empty reasoning"
+NO_DELIMITER = "no delimiter"
+TOO_LONG = "too long"
+EXCLUSIONS = (NO_LETTER, OUTSIDE, EMPTY, NO_DELIMITER, TOO_LONG)
+"""Why an answer does not count, word for word as tables hold it."""
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""Of options, in order: a question has 26 at most."""
+
+TAIL = 100_000
+"""Characters at a text's end in which its answer is looked for: the last declaration counts, and texts may be of any length."""
+
+
+def answer_letter(text: str, n_options: int) -> str | None:
+    """The option that a text gives as its answer, None where it gives none or one outside the options.
+
+    Read are declarations ("The answer is (B)", "best answer is: (A)", "**(C)** is correct", "I choose D"), of which the last counts; else a
+    text or last line that is a letter alone ("B", "**(C)**", "B) Tuesday"); else the only letter in parentheses of the last line.
+    """
+    letter = _declared_or_alone(text[-TAIL:])
+    return letter if letter is not None and _within(letter, n_options) else None
+
+
+def why_no_letter(text: str, n_options: int) -> str:
+    """Why a text gives no answer that counts: `no letter` or `outside the options`; empty where it gives one."""
+    letter = _declared_or_alone(text[-TAIL:])
+    if letter is None:
+        return NO_LETTER
+    return "" if _within(letter, n_options) else OUTSIDE
+
+
+def declares_answer(sentence: str, letter: str, option_text: str) -> bool:
+    """Whether a sentence states this answer: declares the letter, or names the option's text as answer or conclusion.
+
+    "The answer is (B)", "So it is 42." and "42" declare; "40 plus 2 is 42" is a step and does not, for it concludes nothing in words.
+    """
+    if letter and letter in (*_declared(sentence), _alone(sentence)):
+        return True
+    said, option = _plain(sentence), _plain(option_text)
+    if not option:
+        return False
+    whole = re.search(rf"(?<![\w.]){re.escape(option)}(?!\w|\.\d)", said)
+    return said == option or (whole is not None and _CONCLUDES.search(said[: whole.start()]) is not None)
+
+
+class Sentence(NamedTuple):
+    """A piece of a text, with the white space that follows it."""
+
+    text: str
+    start: int
+    """Offset of its first character."""
+    end: int
+    """Offset behind its last one: where the next sentence starts."""
+
+
+def sentences(text: str) -> tuple[Sentence, ...]:
+    """The sentences of a text; joined they are the text again. A text of white space alone has none.
+
+    Sentences end at full stops, question and exclamation marks that white space follows, and at line ends; not within decimals, behind
+    abbreviations ("e.g.", "Dr."), initials ("John F. Kennedy") or the number of a list item ("1.").
+    """
+    if not text or text.isspace():
+        return ()
+    edges = [0, *_ends(text), len(text)]
+    return tuple(Sentence(text[start:end], start, end) for start, end in itertools.pairwise(edges))
+
+
+# Letters
+
+_OPENS = r"[\s*_\"'`(\[{$:]{0,8}(?:\\(?:boxed|text)\{[(]?)?"
+# "(A) or (B)" declares neither.
+_CLOSES = r"(?![\w'’]|[)\]*_]{0,4}(?:[ \t]+(?:or|and|nor)[ \t]+|/)[*_(]{0,3}[A-Za-z]\b)"
+# The article and the pronoun are no letters: lower case counts only in parentheses, I not before a verb.
+_LETTER = rf"(?:(?!I[ \t]+[a-z])(?P<bare>[A-Z]){_CLOSES}|(?<=\()(?P<small>[a-z])(?=\)){_CLOSES})"
+_FILLER = (
+    r"(?:[ \t]+(?:clearly|therefore|thus|then|indeed|definitely|most likely|probably|likely|simply|just|option|choice|letter|answer))?"
+)
+_SAYS = r"(?:is|was|be|are|=|:|->|→|seems|appears to be|becomes|remains)"
+_NOUN = r"\b(?:answers?|choice|option|solution|conclusion)\b[*_]{0,3}"
+_ASIDE = r"(?:[ \t]+(?:here|to (?:this|the) question|to (?:this|the) problem|therefore|thus|then|would|must|should|has to|will))?"
+_DECLARES = (
+    re.compile(rf"(?i:{_NOUN}{_ASIDE}[ \t]{{0,3}}{_SAYS}{_FILLER}){_OPENS}{_LETTER}"),
+    re.compile(
+        rf"(?i:\b(?:choose|pick|select|go(?:ing)? with|opt for|settle on|chose|picked|selected|went with)"
+        rf"(?:[ \t]+(?:the|option|choice|answer|letter)){{0,2}}){_OPENS}{_LETTER}"
+    ),
+    re.compile(
+        r"(?<![\w'’])\(?(?:(?P<bare>[A-Z])|(?<=\()(?P<small>[a-z])(?=\)))\)?[*_]{0,3}[ \t]+(?i:(?:is|must be|should be|has to be|would be)"
+        r"(?:[ \t]+(?:clearly|therefore|thus|definitely|most likely))?[ \t]+(?:the[ \t]+)?"
+        r"(?:(?:best|correct|right|final|likeliest|most likely)[ \t]+)?(?:answer|choice|option|correct|right)\b)"
+    ),
+    re.compile(r"\\boxed\{(?:\\text\{)?\(?(?P<bare>[A-Z])\)?\}(?P<small>(?!))?"),
+)
+_ALONE = re.compile(
+    r"[\s*_\"'`\[{$]{0,8}(?:(?:[Oo]ption|[Cc]hoice)[ \t]+)?(?:\((?P<round>[A-Za-z])\)|(?P<bare>[A-Z]))"
+    r"(?:[\s*_\"'`\]}$.]{0,8}$|[).][*_]{0,3}[ \t]+\S)"
+)
+_ROUND = re.compile(r"\(([A-Za-z])\)")
+_NOT_BEFORE = re.compile(
+    r"(?i:(?:\bnot|n['’]t|\b(?:nor|neither|except|unlike|than|rule out|eliminates?|reject))[ \t]*(?:option[ \t]*)?)[*_]{0,3}$"
+)
+_NOT_AFTER = re.compile(r"[*_]{0,3}[ \t]+(?i:(?:is|was|seems|cannot|can't|isn't)[ \t]+(?:not|wrong|incorrect|false|be|correct|right)\b)")
+
+_CONCLUDES = re.compile(
+    r"\b(?:answers?|choice|option|solution|conclusion|so|therefore|thus|hence|consequently|finally|conclude|which means|must be)\b|∴|⇒"
+)
+
+
+def _declared_or_alone(text: str) -> str | None:
+    declared = _declared(text)
+    if declared:
+        return declared[-1]
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if not lines:
+        return None
+    alone = _alone(text) if len(lines) == 1 else _alone(lines[-1])
+    return alone or _only_in_parentheses(lines[-1])
+
+
+def _declared(text: str) -> tuple[str, ...]:
+    """Every letter that a text declares to be the answer, in the order in which the declarations end."""
+    found = sorted((match.end(), (match["bare"] or match["small"]).upper()) for pattern in _DECLARES for match in pattern.finditer(text))
+    return tuple(letter for _, letter in found)
+
+
+def _alone(text: str) -> str | None:
+    match = _ALONE.match(text)
+    return None if match is None else (match["round"] or match["bare"]).upper()
+
+
+def _only_in_parentheses(line: str) -> str | None:
+    found = {match[1].upper() for match in _ROUND.finditer(line) if not _ruled_out(line, match)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _ruled_out(line: str, match: re.Match[str]) -> bool:
+    before = line[max(0, match.start() - 30) : match.start()]
+    return _NOT_BEFORE.search(before) is not None or _NOT_AFTER.match(line, match.end()) is not None
+
+
+def _within(letter: str, n_options: int) -> bool:
+    return letter in LETTERS[: max(0, n_options)]
+
+
+def _plain(text: str) -> str:
+    """Lower case, single spaces, no emphasis, no stop at the end."""
+    return re.sub(r"\s+", " ", re.sub(r"[*_`]", "", text)).strip().rstrip(".!?,;: ").casefold()
+
+
+# Sentences
+
+_END = re.compile(r"[\r\n\u2028\u2029]\s*|(?<![.!?…])(?P<mark>[.!?…]+)(?P<closing>[\"'”’)\]*_»]{0,4})\s+|[。！？]+\s*")
+_ABBREVIATION = re.compile(
+    r"(?i:(?<![\w.])(?:e\.g|i\.e|cf|vs|mr|mrs|ms|dr|prof|sr|jr|st|fig|eq|eqs|approx|ca|resp|incl|etc|u\.s|u\.k|a\.m|p\.m|ph\.d|no|vol|pp|al|inc|ltd|"
+    r"jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec))$"
+)
+_ENDS_ANYHOW = frozenset({"no", "etc", "a.m", "p.m", "al", "inc", "ltd", "mar", "dec", "sep", "u.s", "u.k"})
+"""Abbreviations that also end sentences, or are words: behind them a capital begins a new one."""
+_INITIAL = re.compile(r"(?P<before>[A-Z][\w'’]*)[ \t]+(?P<initial>[A-Z])$")
+_NO_NAMES = frozenset(["Option", "Answer", "Choice", "Letter", "Statement", "Is", "And", "Or", "Not", "So"])
+_MARKER = re.compile(r"[(\[*_#\-•\s]{0,6}(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,4})")
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Offsets at which sentences end, the text's own two ends left out."""
+    start = len(text) - len(text.lstrip())
+    for match in _END.finditer(text):
+        if match.start() < start:
+            continue
+        if match.end() >= len(text):
+            return
+        if match["mark"] is not None and not _ends_here(text, start, match):
+            continue
+        yield match.end()
+        start = match.end()
+
+
+def _ends_here(text: str, start: int, match: re.Match[str]) -> bool:
+    """Whether a mark with white space behind it ends the sentence that begins at `start`."""
+    if "\n" in match[0] or "\r" in match[0]:
+        return not _is_marker(text, start, match)
+    follows = text[match.end()]
+    if match["closing"] or match["mark"] in ("..", "...", "…"):
+        return not follows.islower()
+    if match["mark"] != ".":
+        return True
+    if _is_marker(text, start, match):
+        return False
+    # Longer words are no abbreviations: looking back a little keeps a long text linear.
+    before = text[max(start, match.start() - 24) : match.start()]
+    short = _ABBREVIATION.search(before)
+    if short is not None:
+        return short[0].lower() in _ENDS_ANYHOW and follows.isupper()
+    initial = _INITIAL.search(before)
+    return initial is None or not follows.isupper() or initial["initial"] == "I" or initial["before"] in _NO_NAMES
+
+
+def _is_marker(text: str, start: int, match: re.Match[str]) -> bool:
+    """Whether all that stands before the mark is the number or letter of a list item."""
+    return match.start() - start <= 10 and match["mark"] == "." and _MARKER.fullmatch(text, start, match.start()) is not None
