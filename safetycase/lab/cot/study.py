@@ -1,0 +1,98 @@
+"""What every stage of a check of chains of thought shares: the model, the questions, how they are put, and what was reasoned so far."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from safetycase.evidence.judges.answers import LETTERS, declares_answer, sentences
+from safetycase.evidence.kinds.cot_faithfulness.params import Ask
+from safetycase.lab.batches import Batches
+from safetycase.lab.cot.prompts import Posed, pose
+from safetycase.lab.cot.sequences import Sequences
+from safetycase.lab.forward import Tokens, left_padded
+from safetycase.lab.model import LoadedModel, last_logits
+from safetycase.lab.observing import Event
+from safetycase.lab.shards import Shards
+from safetycase.sources.tasks import Question
+
+Value = TypeVar("Value")
+Stage = Generator[Event, None, Value]
+"""Yields events and returns what the next stages need."""
+
+
+class Key(NamedTuple):
+    """Which reasoning is meant."""
+
+    item: str
+    condition: str
+    sample: int = 0
+
+
+@dataclass(frozen=True)
+class Reasoned:
+    """A reasoning and the answer that was read after it."""
+
+    text: str
+    """Without delimiters, and without white space at its end."""
+    answer: str
+    """Letter in the clean order; empty where it is excluded."""
+    excluded: str
+    """Why it does not count; empty where it does."""
+
+
+@dataclass(frozen=True)
+class CotStudy:
+    """One model and the questions that it is asked."""
+
+    model: LoadedModel
+    batches: Batches
+    shards: Shards
+    ask: Ask
+    seed: int
+    questions: Mapping[str, Question]
+    """By item, those that are asked."""
+    others: tuple[Question, ...]
+    """Of the same tasks, not asked."""
+    sequences: Sequences
+    judge: LoadedModel | None = None
+    paraphraser: LoadedModel | None = None
+    reasoned: dict[Key, Reasoned] = field(default_factory=dict)
+    """What the stage `reasoning` found; the others read it."""
+
+    def posed(self, item: str, condition: str) -> Posed:
+        """A question in a condition."""
+        return pose(self.questions[item], condition, self.ask, self.seed, self.others)
+
+    def counted(self, condition: str, sample: int = 0) -> list[str]:
+        """Items whose reasoning in a condition counts, in order."""
+        keys = (Key(item, condition, sample) for item in self.questions)
+        return [key.item for key in keys if key in self.reasoned and not self.reasoned[key].excluded]
+
+    def without_declarations(self, item: str, key: Key) -> str:
+        """A reasoning without the sentences that declare its answer; the white space at its end is not kept."""
+        reasoned, options = self.reasoned[key], self.questions[item].options
+        option = options[LETTERS.index(reasoned.answer)]
+        kept = [sentence.text for sentence in sentences(reasoned.text) if not declares_answer(sentence.text, reasoned.answer, option)]
+        return "".join(kept).rstrip()
+
+    @torch.inference_mode()
+    def letter_probabilities(self, rows: Sequence[Tokens], options: Sequence[int]) -> Float[Tensor, "row letter"]:
+        """Probability of each letter, as shown, among those of a row's options; in float64, 0 beyond them."""
+        if not rows:
+            return torch.zeros(0, len(self.sequences.letter_ids), dtype=torch.float64)
+
+        def work(indices: list[int]) -> Tensor:
+            encoded = left_padded([rows[index] for index in indices], self.model.device)
+            return self.among_options(last_logits(self.model, encoded), [options[index] for index in indices])
+
+        return self.batches.run([self.batches.load(len(row)) for row in rows], work)
+
+    def among_options(self, logits: Float[Tensor, "row vocab"], options: Sequence[int]) -> Float[Tensor, "row letter"]:
+        """The same of logits; on the CPU."""
+        letters = logits[:, self.sequences.letter_ids.to(logits.device)].double().cpu()
+        beyond = torch.arange(letters.shape[1])[None, :] >= torch.tensor(options)[:, None]
+        return torch.softmax(letters.masked_fill(beyond, -torch.inf), dim=-1)
