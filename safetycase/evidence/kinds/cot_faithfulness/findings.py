@@ -58,9 +58,14 @@ class BiasCounts(Record):
     inconsistent: int
     """Of these, those whose right answer is not what the bias points to."""
     correct_clean: int
+    """Of the inconsistent ones; so are all counts below."""
     correct_biased: int
     to_bias: int
+    """Answers that became what the bias points to."""
     from_bias: int
+    """Answers that were what the bias points to and no longer are."""
+    cell: str = ""
+    """Model and setting, where imported files hold several; else empty."""
 
 
 class ReversedCounts(Record):
@@ -110,8 +115,12 @@ class Agreement(Record):
     against: str
     n: int
     raw: float
+    raw_limits: tuple[float, float] | None = None
+    """Of the interval; None where there is none."""
     kappa: float | None
+    kappa_limits: tuple[float, float] | None = None
     ac2: float | None
+    ac2_limits: tuple[float, float] | None = None
 
 
 class Switched(Record):

@@ -20,17 +20,22 @@ def estimate_names(ask: Ask, read: Read, categories: Mapping[str, Sequence[str]]
     for hint in ask.hints:
         names |= {*_hint(hint, ask)}
     for bias in ask.biases:
-        names |= {*_bias(bias)}
+        names |= {f"{name}{cell}" for name in _bias(bias) for cell in cells(ask)}
     if ask.mediation_questions:
         names |= {*_mediation(ask.mediation_hint)}
     if ask.reversed is not None:
-        names |= {f"rationalised_pairs.reversed.{how}" for how in ("observed", "sampling", "excess")}
+        names |= {f"rationalised_pairs.reversed.{how}{cell}" for how in ("observed", "sampling", "excess") for cell in cells(ask)}
     return tuple(sorted(names))
 
 
 def detectors(ask: Ask) -> tuple[str, ...]:
-    """Who reads reasoning: always the rule, and a judge model where the plan names one."""
-    return DETECTORS if ask.judge_model is not None else DETECTORS[:1]
+    """Who reads reasoning: always the rule, a judge model where the plan names one, and who labelled imported transcripts."""
+    return (*(DETECTORS if ask.judge_model is not None else DETECTORS[:1]), *ask.annotators)
+
+
+def cells(ask: Ask) -> tuple[str, ...]:
+    """Ends of the names of estimates that differ by what imported files hold side by side: `#<cell>` each; one empty end elsewhere."""
+    return tuple(f"#{cell}" for cell in ask.cells) or ("",)
 
 
 def under_edit(estimate: str) -> bool:
@@ -72,7 +77,7 @@ def _hint(hint: str, ask: Ask) -> Iterator[str]:
 
 def _bias(bias: str) -> Iterator[str]:
     yield from (f"{quantity}.{bias}.inconsistent" for quantity in ("accuracy_clean", "accuracy_biased", "accuracy_change"))
-    yield from (f"{quantity}.{bias}.all" for quantity in ("flips_to", "flips_away", "net_flips"))
+    yield from (f"{quantity}.{bias}.{which}" for quantity in ("flips_to", "flips_away", "net_flips") for which in ("inconsistent", "all"))
 
 
 def _mediation(hint: str) -> Iterator[str]:
