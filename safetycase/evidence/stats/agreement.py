@@ -66,6 +66,39 @@ def cohens_kappa(a: NDArray[Any], b: NDArray[Any], level: float = 0.95) -> Inter
     return Interval(value, min(low, value), max(high, value), level, first.size, first.size, method)
 
 
+def gwets_ac2(a: NDArray[Any], b: NDArray[Any], level: float = 0.95) -> Interval:
+    """Agreement beyond chance of two raters, with chance that does not grow as labels become one-sided (Gwet 2008, AC1; AC2 unweighted).
+
+    (p_a - p_e) / (1 - p_e), with p_e = sum pi_k (1 - pi_k) / (q - 1) over q labels and pi_k their mean share over both raters; for two
+    labels 2 pi (1 - pi). Interval: as for kappa, with Gwet's linearised variance of the coefficient in the place of kappa's.
+
+    Raises Undefined for fewer than 2 items.
+    """
+    first, second = np.asarray(a), np.asarray(b)
+    assert first.shape == second.shape, (first.shape, second.shape)
+    n = first.size
+    if n < 2:
+        raise Undefined(f"AC2 needs at least 2 items labelled by both raters, there are {n}")
+    labels, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
+    q = max(labels.size, 2)
+    given = np.zeros((n, q))
+    np.add.at(given, (np.tile(np.arange(n), 2), codes), 0.5)
+    shares = given.mean(0)
+    agrees = codes[:n] == codes[n:]
+    observed, chance = float(agrees.mean()), float((shares * (1 - shares)).sum() / (q - 1))
+    value = (observed - chance) / (1 - chance)
+    exact = observed in (0.0, 1.0)
+    # Gwet 2008, eq. 33: each item's share in the coefficient, with that of the chance term.
+    own = (agrees - chance) / (1 - chance) - 2 * (1 - value) * ((given * (1 - shares)).sum(1) / (q - 1) - chance) / (1 - chance)
+    variance = float(((own - value) ** 2).sum() / (n - 1))
+    excess = 1.0 if exact else max(1.0, variance * (1 - chance) ** 2 / (observed * (1 - observed)))
+    told = _effective_n(n, excess, level)
+    low, high = clopper_pearson(observed * told, told, level) if exact else wilson(observed, told, level)
+    low, high = (max(-1.0, (limit - chance) / (1 - chance)) for limit in (low, high))
+    method = f"{'Clopper-Pearson' if exact else 'Wilson'} on the observed agreement, effective n {told:.1f}"
+    return Interval(value, min(low, value), max(high, value), level, n, n, method)
+
+
 def corrected_rate(
     observed: Interval,
     sensitivity: Interval,
