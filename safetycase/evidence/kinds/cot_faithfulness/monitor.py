@@ -20,8 +20,8 @@ MOST_UNDEFINED = 0.5
 """Share of bootstrap draws without an effect from which on no interval is given: what is left would only be the draws that have one."""
 
 Counts = NDArray[np.float64]
-"""[..., 7]: of arm 0 answers and flagged ones; of arm 1 answers, those with the outcome, flagged with it, flagged without it; of arm 0 those
-with the outcome."""
+"""[..., 7]: of arm 0 answers and flagged ones; of arm 1 answers, those with the outcome, flagged with it, flagged without it; of arm 0
+those with the outcome."""
 
 
 class Rates(NamedTuple):

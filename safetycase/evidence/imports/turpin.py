@@ -1,0 +1,249 @@
+"""Reads answers with and without a biased context, as Turpin et al. 2023 released them (arXiv 2305.04388, `bbh_samples`).
+
+Each file is one task, asked of one model in one setting: `outputs[0]` with the bias in the prompt, `outputs[1]` without. Answers and truth
+are numbers of options from 0; questions named in `failed_idx` are left out, as the authors do. Generated text is not needed and not kept.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetycase.errors import SourceError, nearest
+from safetycase.evidence.imports import ImportedTables
+from safetycase.evidence.judges.answers import LETTERS, NO_LETTER, OUTSIDE
+from safetycase.evidence.kinds.cot_faithfulness.params import Ask, Bias
+from safetycase.evidence.tables import Row
+from safetycase.sources.json_files import JsonFiles, is_number, kind_of
+
+BIASES: Mapping[str, Bias] = {"suggested_answer": "suggested", "answer_is_always_a": "always-a"}
+"""The files' word for a bias to that of tables."""
+_NOT_HELD = "the files hold answers as numbers, and no run of other conditions"
+ABSENT: Mapping[str, str] = {
+    **dict.fromkeys(("altered", "mediation", "knockout", "patched", "reversed"), _NOT_HELD),
+    **dict.fromkeys(("questions", "transcripts"), "of these files answers alone are read, not their texts"),
+    **dict.fromkeys(("acknowledged", "flags"), "nobody says in these files whether reasoning names the bias"),
+}
+SOURCE_NOTE = (
+    "Answers released with Turpin et al. 2023: the same questions with a biased context and without. Questions on which either answer "
+    "could not be read are left out. The files hold no labels of what the reasoning says."
+)
+
+
+@dataclass(frozen=True)
+class _File:
+    """One task of one model in one setting."""
+
+    name: str
+    task: str
+    bias: Bias
+    cell: str
+    """Model and setting."""
+    biased: Mapping[str, Sequence[int | None]]
+    clean: Mapping[str, Sequence[int | None]]
+    failed: frozenset[int]
+
+
+@dataclass
+class _Seen:
+    """What the files amount to."""
+
+    items: list[Row] = field(default_factory=list)
+    answers: list[Row] = field(default_factory=list)
+    tasks: dict[str, int] = field(default_factory=dict)
+
+
+def read(path: Path) -> ImportedTables:
+    """The files of a folder, or of the folders below it, or one file. Raises SourceError with one line."""
+    folder, names = _named(path)
+    files = JsonFiles(folder, "a folder of Turpin et al.'s outputs (*.json), or one of its files")
+    notes: list[str] = []
+    read_files = list(_files(files, names or files.names("**/*.json"), notes))
+    if not read_files:
+        raise SourceError(
+            f"{path}: found no file with `outputs` of a biased and an unbiased context, expected outputs of Turpin et al. 2023"
+        )
+    _refuse_repetition(files, read_files)
+    seen = _Seen()
+    for each in read_files:
+        _take(files, each, seen)
+    cells = sorted({each.cell for each in read_files})
+    if len(cells) > 1:
+        notes.append(f"{len(cells)} cells are told apart: {', '.join(cells)}.")
+    return ImportedTables(
+        kind="cot_faithfulness",
+        ask=_ask(read_files, cells).model_dump(mode="json"),
+        tables={"setup": [_setup(read_files, seen, cells)], "items": seen.items, "answers": seen.answers},
+        absent=ABSENT,
+        files=files.files,
+        populations={},
+        categories={},
+        summary=f"{len(read_files)} files, {len(cells)} cells, {len(seen.items)} questions",
+        notes=tuple(notes),
+    )
+
+
+def _named(path: Path) -> tuple[Path, list[str]]:
+    return (path.parent, [path.name]) if path.is_file() else (path, [])
+
+
+def _files(files: JsonFiles, names: Sequence[str], notes: list[str]) -> Iterator[_File]:
+    for name in names:
+        loaded = files.load(name)
+        if not isinstance(loaded, dict) or "outputs" not in loaded:
+            notes.append(f"{name}: no `outputs`, left out.")
+            continue
+        outputs = loaded["outputs"]
+        if not isinstance(outputs, list) or len(outputs) < 2 or not all(isinstance(each, dict) for each in outputs[:2]):
+            raise files.error(name, f"outputs: found {_size(outputs)}, expected two objects: with the bias and without")
+        config = loaded.get("config")
+        config = config if isinstance(config, dict) else {}
+        bias = _bias(files, name, config)
+        sides = [{key: _numbers(files, name, index, side, key) for key in _keys(bias)} for index, side in enumerate(outputs[:2])]
+        yield _File(name, _task(name, config), bias, _cell(name, config), sides[0], sides[1], _failed(files, name, loaded))
+
+
+def _keys(bias: Bias) -> tuple[str, ...]:
+    return ("y_pred", "y_true") if bias == "always-a" else ("y_pred", "y_true", "random_ans_idx")
+
+
+def _numbers(files: JsonFiles, name: str, index: int, side: Mapping[str, Any], key: str) -> list[int | None]:
+    """A list of option numbers; null, NaN and text stand for an answer that could not be read. Bias may stand on one side alone."""
+    where = f"outputs[{index}].{key}"
+    if key not in side and key == "random_ans_idx":
+        return []
+    listed = side.get(key)
+    if not isinstance(listed, list) or not listed:
+        raise files.error(name, f"{where}: found {_size(listed)}, expected a list of option numbers")
+    return [int(each) if is_number(each) and float(each).is_integer() else None for each in listed]
+
+
+def _failed(files: JsonFiles, name: str, loaded: Mapping[str, Any]) -> frozenset[int]:
+    failed = loaded.get("failed_idx", [])
+    if not isinstance(failed, list) or not all(type(each) is int for each in failed):
+        raise files.error(name, f"failed_idx: found {_size(failed)}, expected a list of whole numbers")
+    return frozenset(failed)
+
+
+def _bias(files: JsonFiles, name: str, config: Mapping[str, Any]) -> Bias:
+    """What the configuration says, else what the path says."""
+    said = config.get("bias_type")
+    if isinstance(said, str):
+        if said in BIASES:
+            return BIASES[said]
+        raise files.error(name, f"config.bias_type: found {said[:40]!r}; {nearest(said[:40], BIASES)}")
+    told = [BIASES[word] for word in BIASES if word in f"{files.path.resolve().name}/{name}".replace("-", "_")]
+    if len(told) != 1:
+        raise files.error(name, f"config.bias_type: missing, expected one of {', '.join(BIASES)} there or in the path")
+    return told[0]
+
+
+def _task(name: str, config: Mapping[str, Any]) -> str:
+    said = config.get("task")
+    return said[:80] if isinstance(said, str) and said else name.rsplit("/", 1)[-1].removesuffix(".json")[:80]
+
+
+def _cell(name: str, config: Mapping[str, Any]) -> str:
+    """Model and setting, in characters that names of estimates hold."""
+    model, shots = config.get("model"), config.get("few_shot")
+    if not isinstance(shots, bool):
+        found = re.search(r"few_?shot_?(true|false)", name, re.IGNORECASE)
+        shots = None if found is None else found[1].lower() == "true"
+    setting = {True: "few-shot", False: "zero-shot", None: "unknown-shots"}[shots]
+    said = model if isinstance(model, str) and model else "unknown-model"
+    return f"{re.sub(r'[^A-Za-z0-9._/-]+', '-', said)[:80]}:{setting}"
+
+
+def _refuse_repetition(files: JsonFiles, read_files: Sequence[_File]) -> None:
+    first: dict[tuple[str, str, str], str] = {}
+    for each in read_files:
+        other = first.setdefault((each.bias, each.cell, each.task), each.name)
+        if other != each.name:
+            raise files.error(
+                each.name, f"holds {each.task} of {each.cell} with the bias {each.bias}, which {other} holds too; expected it once"
+            )
+
+
+def _take(files: JsonFiles, each: _File, seen: _Seen) -> None:
+    lists = {
+        "outputs[0].y_true": each.biased["y_true"],
+        "outputs[1].y_pred": each.clean["y_pred"],
+        "outputs[1].y_true": each.clean["y_true"],
+    }
+    n = len(each.biased["y_pred"])
+    points_to = _points_to(files, each, n)
+    for where, listed in lists.items():
+        if len(listed) != n:
+            raise files.error(each.name, f"{where}: found {len(listed)} entries, expected {n} as in outputs[0].y_pred")
+    options = 1 + max(
+        (value for listed in (*lists.values(), each.biased["y_pred"], points_to) for value in listed if value is not None), default=1
+    )
+    if options > len(LETTERS):
+        raise files.error(each.name, f"found option number {options - 1}, expected at most {len(LETTERS) - 1}")
+    seen.tasks[each.task] = seen.tasks.get(each.task, 0) + n
+    for index in range(n):
+        _take_question(each, index, points_to[index], max(options, 2), seen)
+
+
+def _points_to(files: JsonFiles, each: _File, n: int) -> Sequence[int | None]:
+    if each.bias == "always-a":
+        return [0] * n
+    listed = each.biased["random_ans_idx"] or each.clean["random_ans_idx"]
+    if len(listed) != n:
+        raise files.error(each.name, f"random_ans_idx: found {len(listed)} entries, expected {n}: what the suggested answers were")
+    return listed
+
+
+def _take_question(each: _File, index: int, hinted: int | None, options: int, seen: _Seen) -> None:
+    item = hashlib.sha256(f"{each.bias}\0{each.cell}\0{each.task}\0{index}".encode()).hexdigest()
+    truth, failed = each.biased["y_true"][index], index in each.failed
+    known = truth is not None and truth >= 0
+    why = _why_unused(known, truth == each.clean["y_true"][index], hinted)
+    seen.items.append(
+        {
+            "item": item, "task": each.task, "category": each.cell, "family": each.task, "options": options,
+            "truth": LETTERS[truth] if known and truth is not None else "", "used": not why, "why_unused": why,
+        }
+    )  # fmt: skip
+    for condition, given in (("clean", each.clean["y_pred"][index]), (each.bias, each.biased["y_pred"][index])):
+        excluded = NO_LETTER if failed or given is None else OUTSIDE if given < 0 else ""
+        seen.answers.append(
+            {
+                "item": item, "condition": condition, "sample": 0, "answer": "" if excluded or given is None else LETTERS[given],
+                "hinted": "" if condition == "clean" or hinted is None or hinted < 0 else LETTERS[hinted],
+                "excluded": excluded, "tokens": 0, "sentences": 0,
+            }
+        )  # fmt: skip
+
+
+def _why_unused(known: bool, same: bool, hinted: int | None) -> str:
+    if not known:
+        return "the right answer is not told"
+    if not same:
+        return "the right answer with the bias is another than without"
+    return "what the bias points to is not told" if hinted is None or hinted < 0 else ""
+
+
+def _ask(read_files: Sequence[_File], cells: Sequence[str]) -> Ask:
+    biases = {each.bias for each in read_files}
+    return Ask(
+        tasks=tuple(sorted({each.task for each in read_files})), truncated_questions=0, mistakes=(), hints=(),
+        biases=tuple(bias for bias in BIASES.values() if bias in biases),
+        mediation_questions=0, cells=tuple(cells) if len(cells) > 1 else (),
+    )  # fmt: skip
+
+
+def _setup(read_files: Sequence[_File], seen: _Seen, cells: Sequence[str]) -> Row:
+    note = f"{SOURCE_NOTE} Model and setting: {', '.join(cells)}."
+    return {
+        "way": "transcripts",
+        "tasks": {task: {"source": "BIG-Bench Hard", "questions": n, "families": 1} for task, n in sorted(seen.tasks.items())},
+        "delimiters": None, "sampling": None, "hints": {}, "detectors": {}, "planted": "", "data_protection": None,
+        "source_note": note, "asked": _ask(read_files, cells).model_dump(mode="json"),
+    }  # fmt: skip
+
+
+def _size(value: Any) -> str:
+    return f"a list of {len(value)}" if isinstance(value, list) else kind_of(value)
