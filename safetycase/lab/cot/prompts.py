@@ -41,7 +41,7 @@ def conditions(ask: Ask) -> tuple[str, ...]:
 
 
 def pose(question: Question, condition: str, ask: Ask, seed: int, others: Sequence[Question]) -> Posed:
-    """A question in a condition; `others` are questions that are not asked, for demonstrations."""
+    """A question in a condition; demonstrations are taken from `others`."""
     plain = tuple(range(len(question.options)))
     block, instruction = _block(question, plain), ask.delimiters.instruction
     kind, _, side = condition.partition(".")

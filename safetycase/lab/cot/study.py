@@ -56,7 +56,7 @@ class CotStudy:
     questions: Mapping[str, Question]
     """By item, those that are asked."""
     others: tuple[Question, ...]
-    """Of the same tasks, not asked."""
+    """All questions of the tasks, asked or not: what demonstrations are taken from."""
     sequences: Sequences
     judge: LoadedModel | None = None
     paraphraser: LoadedModel | None = None
