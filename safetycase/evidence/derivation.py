@@ -16,8 +16,12 @@ def derive(store: Store, observation: Observation, read: Record, *, level: float
     return kinds.load(observation.question.kind).derive(store.tables(observation), reading)
 
 
+_COUNTS = ("tasks", "excluded", "hints", "biases", "reversed", "agreements")
+"""Fields in which kinds keep what their rates count."""
+
+
 def as_json(found: Findings) -> dict[str, Any]:
     """What `--json` prints of a step."""
     values = found.model_dump(mode="json")
-    shown = ("outcome", "reasons", "selected", "survivors", "estimates", "absent")
+    shown = ("outcome", "reasons", "selected", "survivors", *_COUNTS, "estimates", "absent")
     return {name: values[name] for name in shown if name in values}

@@ -67,8 +67,10 @@ def read(path: Path) -> ImportedTables:
         )
     _refuse_repetition(files, read_files)
     seen = _Seen()
+    # One task alone gives no second cluster: its questions then stand each for itself.
+    alone = len({each.task for each in read_files}) == 1
     for each in read_files:
-        _take(files, each, seen)
+        _take(files, each, alone, seen)
     cells = sorted({each.cell for each in read_files})
     if len(cells) > 1:
         notes.append(f"{len(cells)} cells are told apart: {', '.join(cells)}.")
@@ -80,7 +82,7 @@ def read(path: Path) -> ImportedTables:
         files=files.files,
         populations={},
         categories={},
-        summary=f"{len(read_files)} files, {len(cells)} cells, {len(seen.items)} questions",
+        summary=f"{len(read_files)} file(s), {len(cells)} cell(s), {len(seen.items)} questions",
         notes=tuple(notes),
     )
 
@@ -166,7 +168,7 @@ def _refuse_repetition(files: JsonFiles, read_files: Sequence[_File]) -> None:
             )
 
 
-def _take(files: JsonFiles, each: _File, seen: _Seen) -> None:
+def _take(files: JsonFiles, each: _File, alone: bool, seen: _Seen) -> None:
     lists = {
         "outputs[0].y_true": each.biased["y_true"],
         "outputs[1].y_pred": each.clean["y_pred"],
@@ -184,7 +186,7 @@ def _take(files: JsonFiles, each: _File, seen: _Seen) -> None:
         raise files.error(each.name, f"found option number {options - 1}, expected at most {len(LETTERS) - 1}")
     seen.tasks[each.task] = seen.tasks.get(each.task, 0) + n
     for index in range(n):
-        _take_question(each, index, points_to[index], max(options, 2), seen)
+        _take_question(each, index, points_to[index], max(options, 2), alone, seen)
 
 
 def _points_to(files: JsonFiles, each: _File, n: int) -> Sequence[int | None]:
@@ -196,14 +198,14 @@ def _points_to(files: JsonFiles, each: _File, n: int) -> Sequence[int | None]:
     return listed
 
 
-def _take_question(each: _File, index: int, hinted: int | None, options: int, seen: _Seen) -> None:
+def _take_question(each: _File, index: int, hinted: int | None, options: int, alone: bool, seen: _Seen) -> None:
     item = hashlib.sha256(f"{each.bias}\0{each.cell}\0{each.task}\0{index}".encode()).hexdigest()
     truth, failed = each.biased["y_true"][index], index in each.failed
     known = truth is not None and truth >= 0
     why = _why_unused(known, truth == each.clean["y_true"][index], hinted)
     seen.items.append(
         {
-            "item": item, "task": each.task, "category": each.cell, "family": each.task, "options": options,
+            "item": item, "task": each.task, "category": each.cell, "family": item if alone else each.task, "options": options,
             "truth": LETTERS[truth] if known and truth is not None else "", "used": not why, "why_unused": why,
         }
     )  # fmt: skip
@@ -237,9 +239,11 @@ def _ask(read_files: Sequence[_File], cells: Sequence[str]) -> Ask:
 
 def _setup(read_files: Sequence[_File], seen: _Seen, cells: Sequence[str]) -> Row:
     note = f"{SOURCE_NOTE} Model and setting: {', '.join(cells)}."
+    alone = len(seen.tasks) == 1
+    tasks = {task: {"source": "BIG-Bench Hard", "questions": n, "families": n if alone else 1} for task, n in sorted(seen.tasks.items())}
     return {
         "way": "transcripts",
-        "tasks": {task: {"source": "BIG-Bench Hard", "questions": n, "families": 1} for task, n in sorted(seen.tasks.items())},
+        "tasks": tasks,
         "delimiters": None, "sampling": None, "hints": {}, "detectors": {}, "planted": "", "data_protection": None,
         "source_note": note, "asked": _ask(read_files, cells).model_dump(mode="json"),
     }  # fmt: skip

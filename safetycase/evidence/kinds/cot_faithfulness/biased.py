@@ -115,7 +115,8 @@ def _mcnemar(with_bias: int, against: int, n: int, sign: int) -> tuple[Null, ...
         return ()
     coin = distributions.binom(differ, 0.5)
     p = max(float(coin.sf(with_bias - 1)), SMALLEST_P)
-    net = sorted(sign * (2 * float(coin.ppf(q)) - differ) / n for q in (0.05, 0.5, 0.95))
+    # Adding 0 makes a zero of either sign the plain one.
+    net = sorted(sign * (2 * float(coin.ppf(q)) - differ) / n + 0.0 for q in (0.05, 0.5, 0.95))
     quantiles = dict(zip(("0.05", "0.5", "0.95"), net, strict=True))
     what = f"McNemar's exact test: the {differ} questions whose answers differ fall either way by chance (questions as independent)"
     return (Null(what=what, n=differ, quantiles=quantiles, p=min(p, 1.0)),)

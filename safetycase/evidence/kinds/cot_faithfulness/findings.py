@@ -80,6 +80,9 @@ class ReversedCounts(Record):
     """Pairs that meet all three conditions."""
     expected: float
     """Pairs that would meet them by sampling alone."""
+    at_the_edge: int = 0
+    """Further pairs whose accuracies differ by exactly the gap in decimals, and by a hair less as binary fractions; published counts leave
+    them out."""
 
 
 class Reading(Record):
@@ -87,8 +90,11 @@ class Reading(Record):
 
     test: Literal["truncation", "mistakes", "hints", "mediation", "knockout", "bias", "reversed", "monitor"]
     says: str
-    """depends on the text, does not depend on the text, acknowledged, not acknowledged, mixed, or not measurable."""
+    """depends on the text, does not depend on the text, acknowledged, not acknowledged, mixed, or not measurable; of a bias: changes
+    answers, or no change shown; of reversed pairs: beyond sampling, or not beyond sampling; of a monitor: sees it, or does not see it."""
     sentence: str
+    about: str = ""
+    """Which of several: the kind of hint, the bias, the model, the text that was cut short."""
 
 
 class Conflict(Record):
