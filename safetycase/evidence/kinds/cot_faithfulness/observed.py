@@ -100,8 +100,7 @@ class Observed:
 
     def difference(self, items: Sequence[str], after: ArrayLike, before: ArrayLike, read: Read) -> Interval:
         """The difference of two rates on the same questions, clustered by family."""
-        sides = (np.asarray(side, dtype=bool) for side in (after, before))
-        return stats.rate_difference(*sides, self.clusters(items), read.level)
+        return stats.rate_difference(np.asarray(after, dtype=bool), np.asarray(before, dtype=bool), self.clusters(items), read.level)
 
     def mean(self, items: Sequence[str], values: ArrayLike, read: Read, bounds: tuple[float, float] | None = None) -> Interval:
         """The mean over questions, clustered by family."""

@@ -1,0 +1,56 @@
+"""Answers without any hint: how often right, and how often the same without reasoning, with options in another order, or asked again."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from safetycase.evidence.estimates import Estimates
+from safetycase.evidence.kinds.cot_faithfulness.observed import AGAIN, CLEAN, DIRECT, SHUFFLED, Observed, Pair
+from safetycase.evidence.kinds.cot_faithfulness.params import Read
+from safetycase.evidence.record import Unit
+from safetycase.evidence.stats import Interval, Undefined
+
+
+def clean(seen: Observed, read: Read, estimates: Estimates) -> None:
+    """Put accuracies, agreements and spontaneous switching; every other figure of this kind is read beside these."""
+    estimates.put("accuracy.clean.reasoning", partial(seen.accuracy, CLEAN, read), Unit.FRACTION)
+    estimates.put("accuracy.clean.direct", partial(seen.accuracy, DIRECT, read), Unit.FRACTION)
+    for name, condition in (("direct", DIRECT), ("shuffled", SHUFFLED)):
+        estimates.put(f"agreement.clean.{name}", partial(_same, seen, condition, read), Unit.FRACTION)
+    estimates.put("switching.clean.again", partial(_switching, seen, read), Unit.FRACTION)
+
+
+def again(seen: Observed) -> list[Pair]:
+    """Two clean answers to the same question: of the condition clean-again, or else the further clean samples beside the first."""
+    pairs = seen.paired(CLEAN, AGAIN)
+    if pairs:
+        return pairs
+    answers = seen.answers.get(CLEAN, {})
+    first = {key.item: given for key, given in answers.items() if key.sample == 0}
+    return [Pair(key, first[key.item], given) for key, given in sorted(answers.items()) if key.sample and key.item in first]
+
+
+def chance(seen: Observed) -> float | None:
+    """The share of right answers that a random letter would give on the clean questions whose truth is known."""
+    known = [seen.options[key.item] for key in seen.answers.get(CLEAN, {}) if key.item in seen.truth]
+    return float(np.mean([1 / count for count in sorted(known)])) if known else None
+
+
+def same_answer(pairs: Sequence[Pair]) -> list[bool]:
+    """Whether both answers of each pair are one letter."""
+    return [pair.before.answer == pair.after.answer for pair in pairs]
+
+
+def _same(seen: Observed, condition: str, read: Read) -> Interval:
+    pairs = seen.paired(CLEAN, condition)
+    if not pairs:
+        raise Undefined(seen.why_no(CLEAN, condition))
+    return seen.rate([pair.key.item for pair in pairs], same_answer(pairs), read)
+
+
+def _switching(seen: Observed, read: Read) -> Interval:
+    pairs = again(seen)
+    if not pairs:
+        raise Undefined(f"no question was answered twice without a hint: {seen.why_no(CLEAN, AGAIN)}")
+    return seen.rate([pair.key.item for pair in pairs], [not same for same in same_answer(pairs)], read)
