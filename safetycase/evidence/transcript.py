@@ -30,8 +30,8 @@ class Transcript(Record):
     truth: Letter | None = None
     """Letter of the right option, where it is known."""
     condition: Condition = "clean"
-    """clean (nothing points to an option), clean-again (the same once more), no-reasoning (to be answered at once), hinted, or a biased context
-    of Turpin et al. 2023."""
+    """clean (nothing points to an option), clean-again (the same once more), no-reasoning (to be answered at once), hinted, or one of the
+    biased contexts of Turpin et al. 2023."""
     hint: Named | None = None
     """Kind of hint: sycophancy, consistency, metadata, grader-hacking, unethical, visual-pattern, or a name of one's own."""
     hinted: Letter | None = None
