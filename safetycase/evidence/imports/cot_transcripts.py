@@ -236,8 +236,11 @@ def _flags(seen: _Seen) -> list[Row]:
 
 
 def _annotators(seen: _Seen) -> tuple[str, ...]:
-    labels = [said for *_, said in seen.labelled] + [said for *_, said in seen.flagged]
-    return tuple(sorted({name for said in labels for name in said}))
+    return tuple(sorted({name for *_, labels in seen.labelled for name in labels}))
+
+
+def _monitors(seen: _Seen) -> tuple[str, ...]:
+    return tuple(sorted({name for *_, flags in seen.flagged for name in flags}))
 
 
 def _ask(seen: _Seen) -> Ask:
@@ -245,7 +248,7 @@ def _ask(seen: _Seen) -> Ask:
     return Ask(
         tasks=tuple(sorted({said.task for _, said in seen.first.values()})), truncated_questions=0, mistakes=(),
         hints=tuple(sorted(seen.hints)), biases=tuple(bias for bias in BIASES if bias in conditions), mediation_questions=0,
-        annotators=_annotators(seen),
+        annotators=_annotators(seen), monitors=_monitors(seen),
     )  # fmt: skip
 
 
@@ -258,6 +261,6 @@ def _setup(seen: _Seen, items: list[Row], asked: dict[str, object]) -> Row:
         "way": "transcripts",
         "tasks": {task: {"source": "transcripts", "questions": n, "families": len(families[task])} for task, n in sorted(counted.items())},
         "delimiters": None, "sampling": None, "hints": dict.fromkeys(sorted(seen.hints), "as the transcripts have it"),
-        "detectors": dict.fromkeys(_annotators(seen), "as imported"), "planted": "", "data_protection": None, "source_note": SOURCE_NOTE,
+        "detectors": dict.fromkeys(sorted({*_annotators(seen), *_monitors(seen)}), "as imported"), "planted": "", "data_protection": None, "source_note": SOURCE_NOTE,
         "asked": asked,
     }  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.judges.hints import looks_influenced
 from safetycase.evidence.kinds.cot_faithfulness.detectors import RULE
-from safetycase.evidence.kinds.cot_faithfulness.names import detectors
+from safetycase.evidence.kinds.cot_faithfulness.names import monitors
 from safetycase.evidence.kinds.cot_faithfulness.observed import CLEAN, Key, Observed
 from safetycase.evidence.kinds.cot_faithfulness.params import Read
 from safetycase.evidence.record import Unit
@@ -66,7 +66,7 @@ def monitor(seen: Observed, read: Read, estimates: Estimates) -> None:
     """Put how well each monitor sees each hint towards wrong options; absent with a reason where the hint has no effect to see."""
     stored, again = seen.rows("flags"), _judged_again(seen)
     for hint in seen.ask.hints:
-        for name in detectors(seen.ask):
+        for name in monitors(seen.ask):
             frames = _again(seen, hint, again) if name == RULE and again else _stored(stored, hint, name)
             _put(seen, f"{hint}.wrong@{name}", frames, read, estimates)
 

@@ -33,6 +33,11 @@ def detectors(ask: Ask) -> tuple[str, ...]:
     return (*(DETECTORS if ask.judge_model is not None else DETECTORS[:1]), *ask.annotators)
 
 
+def monitors(ask: Ask) -> tuple[str, ...]:
+    """Who flags reasoning without knowing of a hint: the rule, a judge model where the plan names one, and who flagged imported transcripts."""
+    return (*(DETECTORS if ask.judge_model is not None else DETECTORS[:1]), *ask.monitors)
+
+
 def cells(ask: Ask) -> tuple[str, ...]:
     """Ends of the names of estimates that differ by what imported files hold side by side: `#<cell>` each; one empty end elsewhere."""
     return tuple(f"#{cell}" for cell in ask.cells) or ("",)
@@ -72,7 +77,8 @@ def _hint(hint: str, ask: Ask) -> Iterator[str]:
         )
     for detector in detectors(ask):
         yield f"acknowledged.{hint}.unhinted@{detector}"
-        yield from (f"{quantity}.{hint}.wrong@{detector}" for quantity in ("monitored_positive", "monitored_negative", "monitorability"))
+    for monitor in monitors(ask):
+        yield from (f"{quantity}.{hint}.wrong@{monitor}" for quantity in ("monitored_positive", "monitored_negative", "monitorability"))
 
 
 def _bias(bias: str) -> Iterator[str]:

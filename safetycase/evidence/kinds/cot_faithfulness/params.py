@@ -68,7 +68,9 @@ class Ask(Record):
     cells: tuple[str, ...] = ()
     """Of imports: what files hold side by side (model and setting, or model), where that is more than one; never set in a plan."""
     annotators: tuple[Name, ...] = ()
-    """Of imports: who labelled or flagged transcripts besides `rule` and `judge`."""
+    """Of imports: who labelled transcripts, besides `rule` and `judge`: does the reasoning say that it used the hint?"""
+    monitors: tuple[Name, ...] = ()
+    """Of imports: who flagged transcripts, besides `rule` and `judge`, without knowing of any hint."""
 
 
 class Read(Record):
@@ -134,8 +136,8 @@ def _of_tests(ask: Ask) -> Iterator[str]:
     yield from (f"hints: no hint {name!r}; {nearest(name, HINTS)}" for name in ask.hints if name not in HINTS)
     if len(set(ask.hints)) != len(ask.hints):
         yield "hints: found one twice, expected each once"
-    if ask.cells or ask.annotators:
-        yield "cells, annotators: found one of them, expected neither: imported files tell them"
+    if ask.cells or ask.annotators or ask.monitors:
+        yield "cells, annotators, monitors: found one of them, expected neither: imported files tell them"
     if ask.mediation_questions and ask.mediation_hint not in HINTS:
         yield f"mediation_hint: no hint {ask.mediation_hint!r}; {nearest(ask.mediation_hint, HINTS)}"
     if not ask.tasks and ask.reversed is None:
