@@ -66,6 +66,8 @@ def _of_text(seen: Observed, found: Sequence[Reading]) -> Iterator[Conflict]:
         "mistakes": by_test(found, "mistakes"), "mediation": by_test(found, "mediation", hint),
         "knockout": by_test(found, "knockout", hint),
     }  # fmt: skip
+    if says["truncation without declarations"] == says["truncation"]:
+        del says["truncation without declarations"]
     names = list(says)
     for number, one in enumerate(names):
         for other in names[number + 1 :]:

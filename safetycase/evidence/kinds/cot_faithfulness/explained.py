@@ -62,7 +62,7 @@ class Explained:
 
     def shares(self) -> Values:
         """[draw]: the share that the hint explains, at most 1; not above 0 where it is undefined."""
-        p, q = self._drawn(self.switched), self._drawn(self.away)
+        p, q = self._drawn(self.switched, 0), self._drawn(self.away, 1)
         below = (self.weights @ self._summed(self.options) / self._sizes() - 2) * p
         return np.where(below > 0, 1 - q / np.where(below > 0, below, 1.0), -1.0)
 
@@ -84,7 +84,7 @@ class Explained:
         """
         share = self._defined()
         raw = stats.rate(hits[read], self.families[read], self.level)
-        shares, rates = self.shares(), self._drawn(hits, read)
+        shares, rates = self.shares(), self._drawn(hits, 2, read)
         unclipped = rates / np.where(shares > 0, shares, 1.0)
         drawn = np.where(shares > 0, np.clip(unclipped, 0.0, 1.0), np.arange(shares.size) % 2)
         clipped = float(((shares > 0) & (unclipped > 1)).mean())
@@ -109,12 +109,12 @@ class Explained:
         method = f"joint bootstrap of {count} families, {drawn.size} draws, {told}; no shorter than Wilson's"
         return Interval(value, low, high, self.level, n, count, method)
 
-    def _drawn(self, hits: Flags, among: Flags | None = None) -> Values:
+    def _drawn(self, hits: Flags, stream: int, among: Flags | None = None) -> Values:
         """[draw]: a rate, of all items or of some; where all or none are hits, from what their number leaves open."""
         own = np.ones(hits.size, dtype=bool) if among is None else among
         if hits[own].all() or not hits[own].any():
             given = stats.rate(hits[own], self.families[own], self.level)
-            return beta_draws(given, self.weights.shape[0], np.random.default_rng([self.seed, int(hits[own].all())]))
+            return beta_draws(given, self.weights.shape[0], np.random.default_rng([self.seed, stream]))
         count = self.weights @ self._summed(own)
         return self.weights @ self._summed(hits & own) / np.where(count > 0, count, 1.0)
 

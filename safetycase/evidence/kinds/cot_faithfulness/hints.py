@@ -117,7 +117,7 @@ def _arm(seen: Observed, arm: Arm, said: Mapping[str, Said], read: Read, estimat
     return HintCounts(
         hint=arm.hint, side=arm.side, eligible=len(arm.eligible), switched=len(arm.turned), away=int(arm.away.sum()), acknowledged=counted,
         share=None if isinstance(drawn, str) else drawn.share,
-        undefined_draws=None if isinstance(drawn, str) else drawn.undefined_draws,
+        undefined_draws=None if isinstance(drawn, str) or drawn.share is None else drawn.undefined_draws,
         clipped_draws=clipped[0] if clipped else None,
         why_not=too_few(arm, read) or why_undefined(arm.switched, arm.away, _options(seen, arm)),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """What a plan may set for checks of chains of thought: what is asked of the model, and how the answers are read."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ from pydantic import Field
 from safetycase.errors import nearest
 from safetycase.evidence.judges.hints import HINTS
 from safetycase.evidence.record import Fraction, Level, Record
+from safetycase.evidence.stats import smallest_p
 
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
@@ -129,7 +131,7 @@ def steps(ask: Ask) -> tuple[str, ...]:
 
 def problems(ask: Ask, read: Read) -> tuple[str, ...]:
     """What makes the step pointless before it runs."""
-    return (*_of_tests(ask),)
+    return (*_of_tests(ask), *_of_reading(ask, read))
 
 
 def _of_tests(ask: Ask) -> Iterator[str]:
@@ -144,6 +146,22 @@ def _of_tests(ask: Ask) -> Iterator[str]:
         yield "tasks: found none, and no reversed pairs; nothing is asked"
     if len(set(ask.tasks)) != len(ask.tasks):
         yield "tasks: found one twice, expected each once"
+
+
+def _of_reading(ask: Ask, read: Read) -> Iterator[str]:
+    if ask.mediation_questions and 2 * smallest_p(ask.random_spans) > read.alpha:
+        needed = math.ceil(2 / read.alpha) - 1
+        yield (
+            f"random_spans: found {ask.random_spans}, expected at least {needed}: else no cut of attention can be told from them at "
+            f"{read.alpha:g}, two cuts being held against them"
+        )
+    if ask.hints and ask.tasks and ask.n_questions < read.minimum_switched:
+        yield (
+            f"n_questions: found {ask.n_questions}, expected at least {read.minimum_switched} (minimum_switched): else nothing can be told "
+            "of acknowledgement"
+        )
+    if read.ignores >= min(read.depends, read.indirect):
+        yield f"ignores: found {read.ignores:g}, expected less than depends ({read.depends:g}) and indirect ({read.indirect:g})"
 
 
 def forward_passes(ask: Ask, n_layers: int, n_positions: int) -> Mapping[str, int]:

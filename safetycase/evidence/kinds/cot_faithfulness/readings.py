@@ -137,16 +137,18 @@ def _knockout(seen: Observed, read: Read, estimates: Estimates) -> Iterator[Read
         else:
             yield _unmeasured("knockout", "What cutting attention does", estimates, names[lacking], hint)
         return
-    p = stats.holm({edge: estimate.nulls[0].p for edge, estimate in made.items()})
-    matters = {edge for edge in made if p[edge] <= read.alpha and made[edge].high < 0}
+    # The reading rests on these two edges alone: they are its family of tests.
+    p = stats.holm({edge: made[edge].nulls[0].p for edge in sorted(ways)})
+    matters = {edge for edge in ways if p[edge] <= read.alpha and made[edge].high < 0}
     # That a cut is not told from random spans is no evidence that it does nothing: its interval must be short beside the other's effect.
     little = made["answer-reasoning"].low >= read.ignores * made["answer-hint"].value
     says = _by_edges("answer-hint" in matters, "answer-reasoning" in matters, little=little)
-    told = ", ".join(f"{edge} {made[edge].value:+.2f} nats (p = {p[edge]:.2g})" for edge in EDGES if edge in made)
+    told = ", ".join(f"{edge} {made[edge].value:+.2f} nats (p = {p[edge]:.2g})" for edge in sorted(ways))
+    unmeasured = "No cut lowers them beyond random spans, or too few random spans were cut to tell."
     yield Reading(
         test="knockout", says=says, about=hint,
         sentence=f"Cutting attention changes the log-odds of the hinted option, beside random spans of equal size, so: {told}. "
-        + (f"Under this hint the answer {_text(says)}." if says != NOT_MEASURABLE else "No cut lowers them beyond random spans."),
+        + (f"Under this hint the answer {_text(says)}." if says != NOT_MEASURABLE else unmeasured),
     )  # fmt: skip
 
 
@@ -235,7 +237,9 @@ def _detector(name: str) -> str:
 
 def shown(made: Estimate, decimals: int = 0) -> str:
     """A share with its interval, in percent."""
-    return f"{made.value:.{decimals}%} [{made.low:.{decimals}%} to {made.high:.{decimals}%}]"
+    # Rounded first, so that what lies a little below zero is not shown as -0 %.
+    value, low, high = (f"{round(each, 2 + decimals) + 0.0:.{decimals}%}" for each in (made.value, made.low, made.high))
+    return f"{value} [{low} to {high}]"
 
 
 def by_test(found: Sequence[Reading], test: str, about: str = "") -> str | None:
