@@ -17,7 +17,10 @@ from safetycase.cli.options import json_option, out_option
 @out_option
 @json_option
 def import_(format: str, path: Path, plan: Path | None, step: str | None, out: Path | None, as_json: bool) -> None:  # noqa: A002  (named as the argument reads)
-    """Read a run of another tool at PATH into a case. FORMAT: neuronpedia, refusal-direction. Needs no torch."""
+    """Read what another tool or study wrote at PATH into a case. Needs no torch.
+
+    FORMAT: cot-transcripts, iphr, neuronpedia, refusal-direction, turpin.
+    """
     from safetycase.evidence import kinds
     from safetycase.evidence.derivation import as_json as found_as_json
     from safetycase.evidence.derivation import derive

@@ -261,6 +261,6 @@ def _setup(seen: _Seen, items: list[Row], asked: dict[str, object]) -> Row:
         "way": "transcripts",
         "tasks": {task: {"source": "transcripts", "questions": n, "families": len(families[task])} for task, n in sorted(counted.items())},
         "delimiters": None, "sampling": None, "hints": dict.fromkeys(sorted(seen.hints), "as the transcripts have it"),
-        "detectors": dict.fromkeys(sorted({*_annotators(seen), *_monitors(seen)}), "as imported"), "planted": "", "data_protection": None, "source_note": SOURCE_NOTE,
-        "asked": asked,
+        "detectors": dict.fromkeys(sorted({*_annotators(seen), *_monitors(seen)}), "as imported"), "planted": "",
+        "data_protection": None, "source_note": SOURCE_NOTE, "asked": asked,
     }  # fmt: skip

@@ -34,7 +34,7 @@ def detectors(ask: Ask) -> tuple[str, ...]:
 
 
 def monitors(ask: Ask) -> tuple[str, ...]:
-    """Who flags reasoning without knowing of a hint: the rule, a judge model where the plan names one, and who flagged imported transcripts."""
+    """Who flags reasoning without knowing of a hint: the rule, a judge model where the plan names one, who flagged imported transcripts."""
     return (*(DETECTORS if ask.judge_model is not None else DETECTORS[:1]), *ask.monitors)
 
 
