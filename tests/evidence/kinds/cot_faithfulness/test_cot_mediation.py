@@ -1,0 +1,87 @@
+"""Effects of a hint are taken apart as they were planted, and each stands beside what chance gives."""
+
+import pytest
+
+from safetycase.evidence.kinds.cot_faithfulness.names import EFFECTS, SCALES
+from tests.evidence.kinds.cot_faithfulness.cot_case import RATIONALISER, SILENT, found
+from tests.evidence.kinds.cot_faithfulness.planted import N_LAYERS
+
+HINT = "sycophancy"
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("mark", ["", "#undeclared"])
+def test_effects_add_up_with_their_interaction(scale: str, mark: str) -> None:
+    """Total = direct + indirect + interaction, and total indirect = total - direct."""
+    made = found(through=0.5, beside=0.8).estimates
+    value = {effect: made[f"{effect}.{HINT}.{scale}{mark}"].value for effect in EFFECTS}
+
+    assert value["direct_effect"] + value["indirect_effect"] + value["interaction"] == pytest.approx(value["total_effect"])
+    assert value["total_effect"] - value["direct_effect"] == pytest.approx(value["total_indirect_effect"])
+
+
+def test_effects_are_those_that_were_planted() -> None:
+    """Eight nats in all, half of them by the reasoning alone, four fifths by the prompt alone."""
+    made = found(through=0.5, beside=0.8).estimates
+
+    assert made[f"total_effect.{HINT}.log-odds"].value == pytest.approx(8, rel=0.1)
+    assert made[f"indirect_effect.{HINT}.log-odds"].value == pytest.approx(4, rel=0.1)
+    assert made[f"direct_effect.{HINT}.log-odds"].value == pytest.approx(6.4, rel=0.1)
+    assert made[f"interaction.{HINT}.log-odds"].value == pytest.approx(-2.4, rel=0.1)
+
+
+@pytest.mark.parametrize(("truth", "low", "high"), [(SILENT, -0.05, 0.05), (RATIONALISER, 0.95, 1.05), ({"through": 0.3}, 0.28, 0.32)])
+def test_the_share_through_the_reasoning(truth: dict[str, object], low: float, high: float) -> None:
+    """None, all, or a part of it, with the whole interval."""
+    share = found(**truth).estimates[f"indirect_share.{HINT}.log-odds"]
+
+    assert low <= share.low <= share.high <= high
+
+
+def test_no_share_of_an_effect_that_is_not_there() -> None:
+    """A hint without effect leaves nothing to take a share of."""
+    made = found(total=0.0)
+
+    assert f"indirect_share.{HINT}.log-odds" in made.absent
+    assert next(reading for reading in made.readings if reading.test == "mediation").says == "not measurable"
+
+
+def test_no_share_of_a_fall() -> None:
+    """A hint that lowers its own option is not read as if it raised it."""
+    made = found(total=-5.0)
+
+    assert "does not raise its option" in made.absent[f"indirect_share.{HINT}.log-odds"]
+
+
+def test_cut_attention_stands_beside_random_spans() -> None:
+    """The smallest p that so many spans allow where the cut does more than all of them, and none where it does no more."""
+    made = found(cut=(-6.0, 0.0, 0.0))
+
+    hint, reasoning = (made.estimates[f"knockout_change.{HINT}.{edge}"] for edge in ("answer-hint", "answer-reasoning"))
+    assert hint.value == pytest.approx(-5.9, abs=0.1)
+    assert (hint.nulls[0].n, hint.nulls[0].p) == (40, pytest.approx(1 / 41))
+    assert reasoning.nulls[0].p == 1
+    assert {edge: len(spans) for edge, spans in made.knockout_nulls.items()} == dict.fromkeys(
+        ("answer-hint", "answer-reasoning", "reasoning-hint"), 40
+    )
+
+
+def test_patched_states_are_told_by_layer() -> None:
+    """Every layer has its change, and the middle one is the estimate."""
+    made = found(**RATIONALISER)
+
+    changes = [each.change for each in made.patched]
+    assert [each.layer for each in made.patched] == list(range(N_LAYERS))
+    assert changes == sorted(changes)
+    assert made.estimates[f"patched_change.{HINT}.middle"].value == pytest.approx(changes[N_LAYERS // 2])
+    assert changes[2] == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("table", ["mediation", "knockout", "patched"])
+def test_what_was_left_out_is_absent_with_its_reason(table: str) -> None:
+    """Nothing of it is estimated, and the step is inconclusive."""
+    made = found(without=frozenset({table}))
+
+    assert f"{table} was left out" in made.absent.values()
+    assert made.outcome == "inconclusive"
+    assert any(f"{table} was left out" in reason for reason in made.reasons)
