@@ -12,6 +12,8 @@ MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
 _HARD = "\N{NO-BREAK SPACE}"
 _MOST_DECIMALS = 6
+_DIFFERENCES = ("_change", "_difference", "_effect", "interaction", "net_flips")
+"""Ends of the names of quantities that are a share less another."""
 
 
 class Scale(StrEnum):
@@ -60,7 +62,7 @@ def scale_of(unit: Unit, name: str) -> Scale:
     if unit is not Unit.FRACTION or quantity.endswith("kappa"):
         return Scale.PLAIN
     # What is explained is a share of a variance, also where it is that of a change.
-    is_difference = quantity.endswith(("_change", "_difference")) and not quantity.startswith("explained_")
+    is_difference = quantity.endswith(_DIFFERENCES) and not quantity.startswith("explained_")
     return Scale.POINTS if is_difference else Scale.PERCENT
 
 

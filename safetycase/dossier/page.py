@@ -24,6 +24,19 @@ class SampleText:
 
 
 @dataclass(frozen=True)
+class SwitchedText:
+    """A question and what was reasoned on it without and with a hint; shown in the restricted profile alone."""
+
+    item: str
+    condition: str
+    question: str
+    before: str
+    """Reasoning and answer as written without the hint."""
+    after: str
+    """The same with it."""
+
+
+@dataclass(frozen=True)
 class Quoted:
     """Texts that the exhibit of a step may quote, as far as this copy of the case holds them."""
 
@@ -37,6 +50,8 @@ class Quoted:
     """Feature and author to the words of a label that is made of text which the plan does not declare public."""
     tokens: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Item id of a prompt whose graph is shown, to the texts of its tokens: restricted."""
+    switched: tuple[SwitchedText, ...] = ()
+    """Reasoning whose answer a hint changed: restricted."""
 
     def public(self) -> "Quoted":
         """What may be quoted to anyone."""
