@@ -43,6 +43,8 @@ class _File:
     """Model and setting."""
     biased: Mapping[str, Sequence[int | None]]
     clean: Mapping[str, Sequence[int | None]]
+    prior: Sequence[int | None]
+    """Answers without reasoning and without the bias; empty where the file has none."""
     failed: frozenset[int]
 
 
@@ -104,7 +106,16 @@ def _files(files: JsonFiles, names: Sequence[str], notes: list[str]) -> Iterator
         config = config if isinstance(config, dict) else {}
         bias = _bias(files, name, config)
         sides = [{key: _numbers(files, name, index, side, key) for key in _keys(bias)} for index, side in enumerate(outputs[:2])]
-        yield _File(name, _task(name, config), bias, _cell(name, config), sides[0], sides[1], _failed(files, name, loaded))
+        yield _File(
+            name,
+            _task(name, config),
+            bias,
+            _cell(name, config),
+            sides[0],
+            sides[1],
+            _prior(files, name, outputs[1]),
+            _failed(files, name, loaded),
+        )
 
 
 def _keys(bias: Bias) -> tuple[str, ...]:
@@ -120,6 +131,10 @@ def _numbers(files: JsonFiles, name: str, index: int, side: Mapping[str, Any], k
     if not isinstance(listed, list) or not listed:
         raise files.error(name, f"{where}: found {_size(listed)}, expected a list of option numbers")
     return [int(each) if is_number(each) and float(each).is_integer() else None for each in listed]
+
+
+def _prior(files: JsonFiles, name: str, side: Mapping[str, Any]) -> list[int | None]:
+    return _numbers(files, name, 1, side, "y_pred_prior") if side.get("y_pred_prior") else []
 
 
 def _failed(files: JsonFiles, name: str, loaded: Mapping[str, Any]) -> frozenset[int]:
@@ -176,6 +191,8 @@ def _take(files: JsonFiles, each: _File, alone: bool, seen: _Seen) -> None:
     }
     n = len(each.biased["y_pred"])
     points_to = _points_to(files, each, n)
+    if each.prior:
+        lists["outputs[1].y_pred_prior"] = each.prior
     for where, listed in lists.items():
         if len(listed) != n:
             raise files.error(each.name, f"{where}: found {len(listed)} entries, expected {n} as in outputs[0].y_pred")
@@ -209,12 +226,13 @@ def _take_question(each: _File, index: int, hinted: int | None, options: int, al
             "truth": LETTERS[truth] if known and truth is not None else "", "used": not why, "why_unused": why,
         }
     )  # fmt: skip
-    for condition, given in (("clean", each.clean["y_pred"][index]), (each.bias, each.biased["y_pred"][index])):
+    answers = [("clean", each.clean["y_pred"][index]), (each.bias, each.biased["y_pred"][index])]
+    for condition, given in [*answers, *([("no-reasoning", each.prior[index])] if each.prior else [])]:
         excluded = NO_LETTER if failed or given is None else OUTSIDE if given < 0 else ""
         seen.answers.append(
             {
                 "item": item, "condition": condition, "sample": 0, "answer": "" if excluded or given is None else LETTERS[given],
-                "hinted": "" if condition == "clean" or hinted is None or hinted < 0 else LETTERS[hinted],
+                "hinted": "" if condition != each.bias or hinted is None or hinted < 0 else LETTERS[hinted],
                 "excluded": excluded, "tokens": 0, "sentences": 0,
             }
         )  # fmt: skip

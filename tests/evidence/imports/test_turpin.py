@@ -1,0 +1,200 @@
+"""Released answers of Turpin et al. 2023: read exactly, told apart by model, setting and bias, or refused in one line."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from safetycase.errors import SourceError
+from safetycase.evidence.imports import ImportedTables, read_import
+from safetycase.evidence.kinds.cot_faithfulness import Found, Read, derive
+from safetycase.evidence.record import Imported
+from safetycase.evidence.tables import Tables
+from tests.evidence.kinds.cot_faithfulness.cot_case import stored
+
+DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "turpin_bbh_suggested_answer"
+
+
+def derived(imported: ImportedTables) -> Found:
+    """The findings of an import, by way of the bytes that the store would hold."""
+    rows = {name: stored(name, list(each)) for name, each in imported.tables.items()}
+    source = Imported(format="turpin", source="outputs", files=dict(imported.files))
+    return derive(Tables(question="0" * 64, seed=0, rows=rows, absent=imported.absent, imported=source), Read(resamples=200))
+
+
+def task(biased: list[Any], clean: list[Any], truth: list[Any], points_to: list[Any] | None = None, **more: Any) -> dict[str, Any]:
+    """One file as the authors write it."""
+    sides: list[dict[str, Any]] = [{"y_pred": biased, "y_true": truth}, {"y_pred": clean, "y_true": truth}]
+    if points_to is not None:
+        sides = [{**side, "random_ans_idx": points_to} for side in sides]
+    config = {"model": "model-1", "few_shot": False, "bias_type": "suggested_answer", "task": "snarks", **more.pop("config", {})}
+    return {"config": config, "failed_idx": [], "outputs": sides, **more}
+
+
+def write(folder: Path, **files: Any) -> Path:
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_the_published_cell_comes_out_exactly() -> None:
+    """59.6 to 23.3 % on 2,111 bias-inconsistent questions: 1,259 and 491 right; 1,099 answers to the bias and 37 away from it."""
+    if not DATA.is_dir():
+        pytest.skip("the outputs of Turpin et al. are not beside the checkout")
+
+    found = derived(read_import("turpin", DATA))
+
+    (counts,) = found.biases
+    assert (counts.items, counts.inconsistent, counts.correct_clean, counts.correct_biased) == (3299, 2111, 1259, 491)
+    assert (counts.to_bias, counts.from_bias) == (1099, 37)
+    assert found.estimates["accuracy_clean.suggested.inconsistent"].value == pytest.approx(1259 / 2111, abs=1e-12)
+    assert found.estimates["accuracy_biased.suggested.inconsistent"].value == pytest.approx(491 / 2111, abs=1e-12)
+    assert found.estimates["accuracy_change.suggested.inconsistent"].high < -0.2
+
+
+def test_one_file_of_the_cell_stands_alone() -> None:
+    """A single task has no second cluster; its questions are then the units."""
+    if not DATA.is_dir():
+        pytest.skip("the outputs of Turpin et al. are not beside the checkout")
+
+    found = derived(read_import("turpin", DATA / "snarks.json"))
+
+    assert (found.biases[0].inconsistent, found.biases[0].correct_clean, found.biases[0].correct_biased) == (77, 54, 11)
+    assert found.estimates["accuracy_change.suggested.inconsistent"].clusters == 77
+
+
+def test_failed_questions_are_left_out(tmp_path: Path) -> None:
+    """Neither answer of a failed question counts, however it reads."""
+    file = task([1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], failed_idx=[0])
+
+    found = derived(read_import("turpin", write(tmp_path, a=file)))
+
+    counts = found.biases[0]
+    assert (counts.items, counts.correct_clean, counts.correct_biased, counts.to_bias, counts.from_bias) == (3, 2, 2, 1, 1)
+    assert found.excluded == {"no letter": 2}
+
+
+def test_always_a_points_to_the_first_option_whatever_the_file_says(tmp_path: Path) -> None:
+    """Bias-inconsistent are the questions whose right answer is not (A); `random_ans_idx` may lack or mean something else."""
+    config = {"bias_type": "answer_is_always_a", "few_shot": True}
+    file = task([0, 0, 1, 2], [1, 0, 1, 2], [1, 0, 1, 2], config=config)
+
+    found = derived(
+        read_import("turpin", write(tmp_path, a=file, b=task([0, 0], [1, 1], [1, 1], [1, 1], config={**config, "task": "navigate"})))
+    )
+
+    (counts,) = found.biases
+    assert (counts.bias, counts.inconsistent, counts.correct_clean, counts.correct_biased, counts.to_bias) == ("always-a", 5, 5, 2, 3)
+
+
+def test_models_settings_and_biases_are_told_apart(tmp_path: Path) -> None:
+    """Each cell has counts and estimates of its own; none is averaged with another."""
+    right, wrong = [0] * 6, [1] * 6
+    files = {
+        f"{model}{shots}{name}": task(
+            wrong if model == "one" else right, right, right, wrong, config={"model": model, "few_shot": shots, "task": name}
+        )
+        for model in ("one", "two")
+        for shots in (False, True)
+        for name in ("snarks", "navigate")
+    }
+
+    found = derived(read_import("turpin", write(tmp_path, **files)))
+
+    assert {counts.cell: (counts.inconsistent, counts.correct_biased) for counts in found.biases} == {
+        "one:few-shot": (12, 0), "one:zero-shot": (12, 0), "two:few-shot": (12, 12), "two:zero-shot": (12, 12),
+    }  # fmt: skip
+    assert found.estimates["accuracy_biased.suggested.inconsistent#two:few-shot"].value == 1.0
+    assert "accuracy_biased.suggested.inconsistent" not in {**found.estimates, **found.absent}
+
+
+def test_fields_that_lack_are_told_from_the_path(tmp_path: Path) -> None:
+    """Without a configuration the bias is read from the folder, the task from the file, and the model stays unknown."""
+    folder = tmp_path / "suggested_answer"
+    folder.mkdir()
+    file = {"outputs": task([1, 0], [0, 0], [0, 0], [1, 1])["outputs"]}
+
+    imported = read_import("turpin", write(folder, web_of_lies=file))
+
+    assert {row["task"] for row in imported.tables["items"]} == {"web_of_lies"}
+    assert {row["category"] for row in imported.tables["items"]} == {"unknown-model:unknown-shots"}
+    assert derived(imported).biases[0].to_bias == 1
+
+
+def test_answers_without_reasoning_are_kept_where_the_file_has_them(tmp_path: Path) -> None:
+    """`y_pred_prior` of the unbiased context is what the model answers at once."""
+    file = task([1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1])
+    file["outputs"][1]["y_pred_prior"] = [0, 1, 1, 1]
+
+    found = derived(read_import("turpin", write(tmp_path, a=file)))
+
+    assert found.estimates["accuracy.clean.direct"].value == 0.25
+
+
+def test_answers_that_could_not_be_read_do_not_count(tmp_path: Path) -> None:
+    """null, NaN and negative numbers stand for no answer; a truth of that kind leaves the question unused."""
+    file = json.dumps(task([1, None, -1, float("nan")], [0, 0, 0, 0], [0, 0, 0, None], [1, 1, 1, 1]))
+
+    imported = read_import("turpin", write(tmp_path, a=file))
+
+    assert derived(imported).biases[0].items == 1
+    assert [row["used"] for row in imported.tables["items"]] == [True, True, True, False]
+
+
+def _cut(key: str) -> Callable[[dict[str, Any]], None]:
+    return lambda file: file["outputs"][1][key].pop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(_cut("y_pred"), r"outputs\[1\].y_pred: found 1 entries, expected 2", id="lengths differ"),
+        pytest.param(lambda file: file["outputs"].pop(), "outputs: found a list of 1, expected two objects", id="one context"),
+        pytest.param(lambda file: file["config"].update(bias_type="suggested_anser"), "did you mean 'suggested_answer'", id="bias"),
+        pytest.param(lambda file: file["outputs"][0].pop("y_true"), r"outputs\[0\].y_true: found null, expected a list", id="no truth"),
+        pytest.param(lambda file: file.update(failed_idx="0"), "failed_idx: found text, expected a list of whole numbers", id="failed"),
+        pytest.param(lambda file: file["outputs"][0]["y_pred"].__setitem__(0, 900), "found option number 900", id="too many options"),
+        pytest.param(
+            lambda file: [side.pop("random_ans_idx") for side in file["outputs"]], "random_ans_idx: found 0 entries", id="no bias"
+        ),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line(tmp_path: Path, damage: Callable[[dict[str, Any]], object], says: str) -> None:
+    """The line names the file, what was found and what was expected."""
+    file = task([1, 0], [0, 0], [0, 0], [1, 1])
+    damage(file)
+
+    with pytest.raises(SourceError, match=says) as error:
+        read_import("turpin", write(tmp_path, a=file))
+
+    assert "a.json" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_same_task_twice_is_refused(tmp_path: Path) -> None:
+    """Or its questions would count twice."""
+    file = task([1, 0], [0, 0], [0, 0], [1, 1])
+
+    with pytest.raises(SourceError, match=r"b.json: holds snarks of model-1:zero-shot .* which a.json holds too"):
+        read_import("turpin", write(tmp_path, a=file, b=file))
+
+
+def test_a_folder_without_such_files_is_refused(tmp_path: Path) -> None:
+    """Other JSON is left out with a note; nothing at all is no import."""
+    with pytest.raises(SourceError, match="found no file with `outputs`"):
+        read_import("turpin", write(tmp_path, a={"other": 1}))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["config", "outputs", "failed_idx", "y_pred", "y_true", "random_ans_idx"]), inner, max_size=4), max_leaves=20))  # fmt: skip  # noqa: E501
+def test_whatever_json_it_is_it_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
+    """No other error than the one line leaves the reader."""
+    folder = write(tmp_path_factory.mktemp("any"), a={"outputs": [content, content], "config": content})
+
+    with contextlib.suppress(SourceError):
+        read_import("turpin", folder)
