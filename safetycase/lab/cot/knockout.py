@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from safetycase.evidence.kinds.cot_faithfulness.names import EDGES
 from safetycase.evidence.tables import Row
-from safetycase.lab.cot.attention_cuts import CutRow, cut_probabilities, why_not_cut
+from safetycase.lab.cot.attention_cuts import CutRow, Cutting, cutting_for
 from safetycase.lab.cot.places import Placed, placed, spans_elsewhere
 from safetycase.lab.cot.reasoning import lot
 from safetycase.lab.cot.study import CotStudy, Stage
@@ -38,21 +39,21 @@ def knockout(study: CotStudy, found: Sequence[Swap]) -> Stage[None]:
     if not known:
         yield Absent("knockout", "the hint was found in no prompt as the model's template formats it")
         return
-    why = why_not_cut(study, [row for each in (known[0], known[-1]) for row in _one_of_each(cuts[each.item])])
-    if why:
-        yield Absent("knockout", f"attention cannot be cut in this model: {why}")
+    cutting = cutting_for(study, [row for each in (known[0], known[-1]) for row in _one_of_each(cuts[each.item])])
+    if isinstance(cutting, str):
+        yield Absent("knockout", f"attention cannot be cut in this model: {cutting}")
         return
     for edge in EDGES:
         lacking = sum(all(cut.edge != edge for cut in cuts[each.item]) for each in known)
         if lacking:
             yield Note(f"questions_whose_prompt_has_no_span_as_long.{edge}", lacking)
-    yield from by_shards(study, "knockout", [each for each in found if cuts[each.item]], knockout_rows)
+    yield from by_shards(study, "knockout", [each for each in found if cuts[each.item]], partial(knockout_rows, cutting))
 
 
-def knockout_rows(study: CotStudy, found: Sequence[Swap]) -> list[Row]:
+def knockout_rows(cutting: Cutting, study: CotStudy, found: Sequence[Swap]) -> list[Row]:
     """On the hinted prompt with its own reasoning: nothing cut, every edge cut, and random spans in the place of what it leads to."""
     made = [(each, cut) for each in found for cut in _cuts(study, each)]
-    probabilities = cut_probabilities(study, [cut.row for _, cut in made])
+    probabilities = cutting.probabilities([cut.row for _, cut in made])
     return [each.row(study, {"edge": cut.edge, "span": cut.span}, own) for (each, cut), own in zip(made, probabilities, strict=True)]
 
 
