@@ -102,3 +102,54 @@ def test_every_corrected_rate_is_ordered_bounded_and_repeatable(seen: int, found
 
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
     assert interval == stats.corrected_rate(*arguments, seed=7)
+
+
+def test_ac2_is_gwets_where_kappa_falls_with_prevalence() -> None:
+    """118 of 125 both say yes: raw agreement .96, kappa near .43, and AC2 = (p_a - p_e) / (1 - p_e) with p_e = 2 pi (1 - pi)."""
+    first = np.array([True] * 118 + [False] * 7)
+    second = np.array([True] * 118 + [True] * 5 + [False] * 2)
+    share = (118 + 123) / 250
+    chance = 2 * share * (1 - share)
+
+    made = stats.gwets_ac2(first, second)
+
+    assert made.value == pytest.approx((0.96 - chance) / (1 - chance))
+    assert made.low < made.value < made.high
+    assert stats.cohens_kappa(first, second).value < 0.5 < 0.9 < made.value
+
+
+def test_ac2_of_several_labels_is_that_of_the_general_formula() -> None:
+    """Three labels: chance is sum pi (1 - pi) / 2."""
+    first, second = np.array(list("aabbcc")), np.array(list("aabcca"))
+    shares = np.array([5, 3, 4]) / 12
+    chance = float((shares * (1 - shares)).sum()) / 2
+
+    assert stats.gwets_ac2(first, second).value == pytest.approx((4 / 6 - chance) / (1 - chance))
+
+
+def test_ac2_of_one_label_throughout_is_one_without_certainty() -> None:
+    """Kappa is undefined there; AC2 is 1 and its lower limit is not."""
+    same = np.ones(20, dtype=bool)
+
+    made = stats.gwets_ac2(same, same)
+
+    assert made.value == 1.0
+    assert made.low < 0.9
+
+
+def test_ac2_needs_two_items() -> None:
+    """One item shows no agreement."""
+    with pytest.raises(stats.Undefined, match="at least 2 items"):
+        stats.gwets_ac2(np.array([True]), np.array([True]))
+
+
+def test_ac2_holds_the_truth_as_often_as_it_says() -> None:
+    """In samples of 60 with one-sided labels the interval covers the population's coefficient in 93 % or more."""
+    rng = np.random.default_rng(3)
+    truth = rng.random(400_000) < 0.9
+    other = truth ^ (rng.random(400_000) < 0.1)
+    value = stats.gwets_ac2(truth, other).value
+
+    made = [stats.gwets_ac2(truth[at : at + 60], other[at : at + 60]) for at in range(0, 36_000, 60)]
+
+    assert np.mean([each.low <= value <= each.high for each in made]) >= 0.93
