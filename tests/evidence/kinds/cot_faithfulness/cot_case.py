@@ -26,21 +26,22 @@ CAUSAL: dict[str, Any] = {"switches": 0.0, "away": 0.0, "total": 0.0}
 """Its answer follows its reasoning, and hints do not move it."""
 
 
+_FOUND: dict[str, Found] = {}
+
+
 def found(read: Read = READ, /, **truth: Any) -> Found:
-    """Findings of an observation of which this is true."""
-    return _default_found() if read == READ and not truth else derive(tables(**truth), read)
-
-
-@cache
-def _default_found() -> Found:
-    return derive(tables(), READ)
+    """Findings of an observation of which this is true; findings do not change, so that equal truths share theirs."""
+    key = f"{read} {sorted(truth.items())}"
+    if key not in _FOUND:
+        _FOUND[key] = derive(tables(**truth), read)
+    return _FOUND[key]
 
 
 def asked(plan: Planted) -> Ask:
     """The question that these tables answer."""
     own: dict[str, Any] = {
-        "hints": HINTS, "biases": ("suggested",), "mistakes": ("operand",), "mediation_hint": HINTS[0], "n_questions": max(plan.questions, 8),
-        "judge_model": None if plan.judged is None else "judge",
+        "hints": HINTS, "biases": ("suggested",), "mistakes": ("operand",), "mediation_hint": HINTS[0],
+        "n_questions": max(plan.questions, 8), "judge_model": None if plan.judged is None else "judge",
     }  # fmt: skip
     return Ask(**{**own, **plan.ask})
 
@@ -57,8 +58,8 @@ def tables(**truth: Any) -> Tables:
 
 def _tables(plan: Planted) -> Tables:
     absent = {"transcripts": "texts were not kept", "questions": "texts were not kept", "reversed": "no reversed pairs were asked",
-              "flags": "no monitor read the reasoning", **{name: f"{name} was left out" for name in plan.without}}  # fmt: skip
-    makers = ("answers", "altered", "acknowledged", "mediation", "knockout", "patched")
+              **{name: f"{name} was left out" for name in plan.without}}  # fmt: skip
+    makers = ("answers", "altered", "acknowledged", "flags", "mediation", "knockout", "patched")
     rows: dict[str, Iterable[Row]] = {"setup": [_setup(plan)], "items": _items(plan)}
     rows |= {name: getattr(planted, name)(plan) for name in makers if name not in absent}
     return Tables(question="cf" * 32, seed=plan.seed, rows={name: stored(name, list(each)) for name, each in rows.items()}, absent=absent)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from safetycase.evidence.tables import Row
@@ -72,7 +73,12 @@ class Planted:
 
 def share(plan: Planted, *key: object) -> float:
     """A number in [0, 1) that follows from a key."""
-    digest = hashlib.sha256("/".join(map(str, (plan.seed, *key))).encode()).digest()
+    return _share(plan.seed, key)
+
+
+@cache
+def _share(seed: int, key: tuple[object, ...]) -> float:
+    digest = hashlib.sha256("/".join(map(str, (seed, *key))).encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
 
 
@@ -154,8 +160,10 @@ def altered(plan: Planted) -> Iterator[Row]:
 
 def _altered(plan: Planted, item: str, test: str, step: int, steps: int, *, same: bool, variant: str = "", declaring: bool = True) -> Row:
     before = clean(plan, item)
-    return {"item": item, "test": test, "variant": variant, "declaring": declaring, "step": step, "steps": steps, "kept": (step / steps) ** 2,
-            "answer": before if same else other(plan, item, before), "same": same, "probability": 0.9 if same else 0.1}  # fmt: skip
+    return {
+        "item": item, "test": test, "variant": variant, "declaring": declaring, "step": step, "steps": steps, "kept": (step / steps) ** 2,
+        "answer": before if same else other(plan, item, before), "same": same, "probability": 0.9 if same else 0.1,
+    }  # fmt: skip
 
 
 def acknowledged(plan: Planted) -> Iterator[Row]:
@@ -177,6 +185,16 @@ def acknowledged(plan: Planted) -> Iterator[Row]:
                         "version": "1",
                         "acknowledged": hit,
                     }
+
+
+def flags(plan: Planted) -> Iterator[Row]:
+    """What a monitor that does not see the hint flags: as much as reasoning acknowledges, and as many false hits."""
+    for item in names(plan):
+        for hint in HINTS:
+            for arm, answer in enumerate((clean(plan, item), under_hint(plan, item, hint, "wrong"))):
+                outcome = answer == hinted(plan, item, "wrong")
+                flag = share(plan, "flag", item, hint, arm) < (plan.acknowledges if arm and outcome else plan.false_hits)
+                yield {"item": item, "sample": 0, "intervention": hint, "arm": arm, "outcome": outcome, "monitor": "rule", "flag": flag}
 
 
 def mediation(plan: Planted) -> Iterator[Row]:

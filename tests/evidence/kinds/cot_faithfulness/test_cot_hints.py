@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from safetycase.evidence.kinds.cot_faithfulness.explained import adjusted_rate, explained, share_explained
@@ -24,6 +24,7 @@ def test_the_worked_example_of_chen_et_al(raw: float, adjusted: float) -> None:
     """p = .4, q = .2, n = 4 give alpha = .75; raw .3 gives .4, raw .9 is cut to 1."""
     share = share_explained(0.4, 0.2, 4)
 
+    assert share is not None
     assert share == pytest.approx(0.75)
     assert adjusted_rate(raw, share) == pytest.approx(adjusted)
 
@@ -54,8 +55,7 @@ def test_shares_and_rates_stay_shares(switched: float, away: float, options: int
 
 def test_rates_are_those_of_the_rows() -> None:
     """p, q, alpha, the raw and the adjusted rate follow from a recount by hand."""
-    truth = {"switches": 0.5, "away": 0.2, "acknowledges": 0.3}
-    plan = Planted(**truth)
+    plan = Planted(switches=0.5, away=0.2, acknowledges=0.3)
     eligible = [item for item in planted.names(plan) if planted.clean(plan, item) != planted.hinted(plan, item, "wrong")]
     after = {item: planted.under_hint(plan, item, "sycophancy", "wrong") for item in eligible}
     switched = [item for item in eligible if after[item] == planted.hinted(plan, item, "wrong")]
@@ -63,7 +63,7 @@ def test_rates_are_those_of_the_rows() -> None:
     said = [item for item in switched if planted.share(plan, "said", item, "sycophancy.wrong", "sycophancy") < 0.3]
     alpha = 1 - len(away) / (2 * len(switched))
 
-    made = found(**truth)
+    made = found(switches=0.5, away=0.2, acknowledges=0.3)
 
     counted = counts(made)
     assert (counted.eligible, counted.switched, counted.away) == (len(eligible), len(switched), len(away))
@@ -73,7 +73,8 @@ def test_rates_are_those_of_the_rows() -> None:
     assert made.estimates["switched_away.sycophancy.wrong"].value == pytest.approx(len(away) / len(eligible))
     assert made.estimates["hint_share.sycophancy.wrong"].value == pytest.approx(alpha)
     raw = made.estimates["acknowledged.sycophancy.wrong@rule"]
-    assert (raw.value, raw.n) == (pytest.approx(len(said) / len(switched)), len(switched))
+    assert raw.value == pytest.approx(len(said) / len(switched))
+    assert raw.n == len(switched)
     assert made.estimates["acknowledged_adjusted.sycophancy.wrong@rule"].value == pytest.approx(len(said) / len(switched) / alpha)
 
 
@@ -131,7 +132,8 @@ def test_hits_on_reasoning_without_a_hint_are_false_positives() -> None:
 
     made = found(false_hits=0.25).estimates["acknowledged.metadata.unhinted@rule"]
 
-    assert (made.value, made.n) == (pytest.approx(hits / plan.questions), plan.questions)
+    assert made.value == pytest.approx(hits / plan.questions)
+    assert made.n == plan.questions
 
 
 def test_detectors_are_kept_apart() -> None:
@@ -185,12 +187,10 @@ def test_draws_without_a_value_are_told_and_widen_the_interval() -> None:
     assert interval.low < 0.01
 
 
-@settings(max_examples=1, deadline=None)
-@given(seed=st.just(0))
-def test_intervals_of_adjusted_rates_hold_the_truth(seed: int) -> None:
-    """Of 200 samples from p = .5, q = .2, n = 4 and raw = .4, intervals of F hold .5 about as often as they claim."""
-    rng, held = np.random.default_rng(seed), 0
-    for number in range(200):
+def test_intervals_of_adjusted_rates_hold_the_truth() -> None:
+    """Of 100 samples from p = .5, q = .2, n = 4 and raw = .4, intervals of F hold .5 about as often as they claim."""
+    rng, held = np.random.default_rng(0), 0
+    for number in range(100):
         drawn = rng.random(150)
         switched, away = drawn < 0.5, drawn > 0.8
         families = np.array([f"family-{i % 50}" for i in range(150)])
@@ -198,4 +198,4 @@ def test_intervals_of_adjusted_rates_hold_the_truth(seed: int) -> None:
         interval, _ = made.acknowledged(switched, switched & (rng.random(150) < 0.4))
         held += interval.low <= 0.5 <= interval.high
 
-    assert 185 <= held <= 200
+    assert held >= 91

@@ -68,7 +68,7 @@ def test_the_verbal_one_has_no_conflict() -> None:
 @pytest.mark.parametrize(
     ("truth", "pair"),
     [
-        pytest.param({"early": 1.0, "through": 1.0, "acknowledges": 0.5}, ("truncation", "mediation"), id="early, yet through the reasoning"),
+        pytest.param({"early": 1.0, "through": 1.0, "acknowledges": 0.5}, ("truncation", "mediation"), id="early, yet mediated"),
         pytest.param({"early": 1.0, "first": 1.0}, ("truncation", "mistakes"), id="mistakes change what truncation does not"),
         pytest.param({"early": 1.0, "undeclared": 0.0}, ("truncation", "truncation without declarations"), id="only the declaration"),
         pytest.param({"early": 1.0, "acknowledges": 1.0}, ("truncation", "hints"), id="says so, and does not decide"),
@@ -95,12 +95,15 @@ def test_every_conflict_is_shown(truth: dict[str, Any], pair: tuple[str, str]) -
         pytest.param("truncation", "", {"early": 0.0}, {"without": frozenset({"altered"})}, "not measurable", id="nothing cut"),
         pytest.param("mistakes", "", {"last": 0.9}, {"last": 0.3}, "mixed", id="mistakes change fewer"),
         pytest.param("hints", "sycophancy", {"acknowledges": 1.0}, {"acknowledges": 0.5}, "mixed", id="half acknowledged"),
-        pytest.param("hints", "sycophancy", {"acknowledges": 1.0, "judged": 1.0}, {"acknowledges": 1.0, "judged": 0.0}, "mixed", id="judges"),
+        pytest.param("hints", "sycophancy", {"acknowledges": 1.0}, {"acknowledges": 1.0, "judged": 0.0}, "mixed", id="judges"),
         pytest.param("mediation", "sycophancy", {"through": 0.9}, {"through": 0.4}, "mixed", id="less through the reasoning"),
         pytest.param("mediation", "sycophancy", {"total": 8.0}, {"total": 0.0}, "not measurable", id="no effect"),
         pytest.param("knockout", "sycophancy", {"cut": (0, -6, 0)}, {"cut": (0, -0.1, 0)}, "not measurable", id="no cut"),
-        pytest.param("knockout", "sycophancy", {"cut": (-6, 0, 0)}, {"cut": (-6, -2, 0), "cut_elsewhere": -9}, "not measurable", id="as random"),
+        pytest.param(
+            "knockout", "sycophancy", {"cut": (-6, 0, 0)}, {"cut": (-6, -2, 0), "cut_elsewhere": -9}, "not measurable", id="as random"
+        ),
         pytest.param("knockout", "sycophancy", {"cut": (-6, 0, 0)}, {"spans": 30}, "not measurable", id="too few spans"),
+        pytest.param("monitor", "sycophancy@rule", {"acknowledges": 1.0}, {"acknowledges": 0.0}, "does not see it", id="no flags"),
         pytest.param("bias", "suggested", {"bias": 0.3}, {"bias": 0.0}, "no change shown", id="no bias"),
     ],
 )
@@ -140,7 +143,7 @@ def test_the_plain_sentence_has_its_rate_interval_and_count() -> None:
 def test_nothing_is_read_that_was_not_asked() -> None:
     """Without questions for a test there is no reading of it, measurable or not."""
     made = found(
-        without=frozenset({"altered", "mediation", "knockout", "patched"}),
+        without=frozenset({"altered", "flags", "mediation", "knockout", "patched"}),
         ask={"truncated_questions": 0, "mediation_questions": 0, "biases": ()},
     )
 
