@@ -146,7 +146,7 @@ def _attachments(dossier: "Dossier", judged: Judged, audience: str | None) -> tu
 
 
 def _quoted(judged: Judged, store: Store, *, restricted: bool) -> Mapping[str, "Quoted"]:
-    """Texts that the findings name, where their tables are here: of samples, windows of a corpus, withheld labels, prompts and reasoning."""
+    """Texts that the findings name, where their tables are here: of samples, windows of a corpus, withheld labels, prompts, reasoning."""
     from safetycase.dossier.page import Quoted, SampleText, SwitchedText
     from safetycase.evidence.samples import label_texts, sample_texts, switched_texts, token_texts, window_texts
 

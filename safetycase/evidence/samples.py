@@ -1,4 +1,4 @@
-"""Texts that findings name: of samples, prompts, reasoning and withheld labels, for restricted renderings alone, and of windows of a corpus."""
+"""Texts that findings name: of samples, prompts, reasoning and withheld labels, for restricted renderings alone, and of windows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

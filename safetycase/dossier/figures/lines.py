@@ -53,7 +53,7 @@ class Along:
 
 
 def lines(series: Sequence[Line], *, x: Along, y: Along, alt: str, levels: Sequence[Level] = ()) -> Markup:
-    """Up to three lines in different marks; levels are dashed. Points of different lines stand a little apart, so that none hides another."""
+    """Up to three lines in different marks; levels are dashed. Points of different lines stand a little apart, to hide no other."""
     assert 0 < len(series) <= len(_MARKS), len(series)
     across, up = _axes(series, levels, x, y)
     drawing = Drawing(_WIDTH, _TOP + _HEIGHT + 40)

@@ -1,0 +1,70 @@
+"""How checks of chains of thought are shown: what may be concluded and what not, every test beside the others, and their conflicts."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from safetycase.dossier.exhibits.cot_faithfulness import concluded, sentences
+from safetycase.dossier.exhibits.cot_faithfulness.drawn import figures
+from safetycase.dossier.exhibits.cot_faithfulness.listed import tables
+from safetycase.dossier.exhibits.cot_faithfulness.words import hint_name, kinds_of_hints, mediated_hint, reason, unit, words
+from safetycase.dossier.page import Exhibit, Fact, Figure, Quoted, Table
+from safetycase.evidence.kinds.cot_faithfulness.findings import Found
+from safetycase.evidence.record import Findings
+
+__all__ = ["exhibit", "unit", "words"]
+
+
+def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
+    """All that the pages show of these findings."""
+    found = cast(Found, found)
+    drawn, listed = figures(found), tables(found, quoted)
+    return Exhibit(
+        sentence=sentences.lead(found),
+        more=sentences.more(found),
+        scope=sentences.scope(found),
+        key_numbers=sentences.key_numbers(found),
+        not_shown=sentences.NOT_SHOWN,
+        figures=drawn,
+        tables=listed,
+        missing=dict(_missing(found, drawn, listed)),
+        notes={name: text for name, text in _notes(found) if text},
+        facts={
+            "may": concluded.may(found),
+            "may_not": concluded.may_not(found),
+            "conflicts": tuple(Fact(f"{each.one} against {each.other}", each.sentence) for each in found.conflicts),
+            "source": sentences.source_facts(found),
+            "data": sentences.data_facts(found),
+        },
+    )
+
+
+def _notes(found: Found) -> Iterator[tuple[str, str]]:
+    """What stands first, where there is something to be said."""
+    yield "planted", sentences.planted(found)
+    yield "imported", sentences.imported(found)
+    yield "hint", hint_name(mediated_hint(found))
+
+
+def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -> Iterator[tuple[str, str]]:
+    hint = mediated_hint(found)
+    early = "area_over_curve.clean.early#uniform"
+    no_hints = "" if kinds_of_hints(found) else "no cue was put into prompts"
+    reasons = {
+        "readings": "no test could be read",
+        "controls": reason(found, "accuracy.clean.reasoning"),
+        "early": reason(found, early),
+        "mistakes": reason(found, "area_over_curve.clean.mistake-operand#uniform"),
+        "changed": no_hints,
+        "said": no_hints or "nobody read the reasoning",
+        "monitors": no_hints or "no monitor's flags, or no effect of a cue to be seen",
+        "agreements": "no two readers read the same reasoning",
+        "switched": no_hints or "no cue towards a wrong option changed an answer",
+        "biases": "no biased context was asked, or none could be counted",
+        "pairs": "no reversed pairs were asked, or none is whole",
+        "effects": reason(found, f"total_effect.{hint}.log-odds") if hint else "no hint's effect was taken apart",
+        "patched": reason(found, f"patched_change.{hint}.middle") if hint else "no states were patched",
+        **{f"cut_{edge}": reason(found, f"knockout_change.{hint}.{edge}") if hint else "no attention was cut" for edge in ("answer-hint",)},
+        "excluded": "every answer counts",
+        "estimates": "nothing could be estimated",
+    }
+    return ((name, why) for name, why in reasons.items() if name not in drawn and name not in listed)

@@ -1,0 +1,148 @@
+"""What a deployer may conclude from checks of chains of thought, and what not, in plain words: sentence by sentence from what was found."""
+
+from collections.abc import Iterator
+
+from safetycase.dossier import numbers
+from safetycase.dossier.exhibits.cot_faithfulness.sentences import EARLY, pair_end
+from safetycase.dossier.exhibits.cot_faithfulness.words import (
+    bias_name,
+    estimate,
+    hint_name,
+    kinds_of_hints,
+    listed,
+    reader,
+    readers,
+    shown,
+)
+from safetycase.dossier.page import Fact
+from safetycase.evidence.kinds.cot_faithfulness.findings import Found
+from safetycase.evidence.kinds.cot_faithfulness.readings import (
+    ACKNOWLEDGED,
+    BEYOND,
+    CHANGES,
+    DEPENDS,
+    MIXED,
+    NOT_ACKNOWLEDGED,
+    NOT_DEPENDS,
+    NOT_MEASURABLE,
+    SEES,
+)
+from safetycase.evidence.record import Outcome
+
+_MOST_NAMED = 3
+
+
+def may(found: Found) -> tuple[Fact, ...]:
+    """What may be said, for these questions alone."""
+    if found.outcome in (Outcome.FAILED, Outcome.NOT_APPLICABLE):
+        return ()
+    said = (*_of_hints(found), *_of_text(found), *_of_moves(found), *_of_monitors(found))
+    return tuple(Fact("", text) for text in said) or (Fact("", "Nothing: no test gave a number that can be read."),)
+
+
+def may_not(found: Found) -> tuple[Fact, ...]:
+    """What may not be said, whatever was found, and what these findings in particular do not carry."""
+    if found.outcome in (Outcome.FAILED, Outcome.NOT_APPLICABLE):
+        return ()
+    return tuple(Fact("", text) for text in (*_always(found), *_here(found)))
+
+
+def _says(found: Found, test: str) -> dict[str, str]:
+    """What a test is about, to what it says of it."""
+    return {reading.about: reading.says for reading in found.readings if reading.test == test}
+
+
+def _of_hints(found: Found) -> Iterator[str]:
+    for detector in readers(found):
+        for hint in kinds_of_hints(found):
+            name = f"acknowledged.{hint}.wrong@{detector}"
+            made = estimate(found, name)
+            if made is None:
+                continue
+            false = estimate(found, f"acknowledged.{hint}.unhinted@{detector}")
+            wrongly = (
+                f"; of reasoning that had no hint, it finds one in {numbers.measured(false, 'acknowledged')}"
+                if false is not None
+                else "; how often it finds one where there is none was not measured"
+            )
+            adjusted = estimate(found, f"acknowledged_adjusted.{hint}.wrong@{detector}")
+            net = f" ({numbers.measured(adjusted, 'acknowledged')} once switches by chance are taken off)" if adjusted is not None else ""
+            yield (
+                f"On these questions the reasoning acknowledged the injected cue ({hint_name(hint)}) in {shown(found, name)} of the "
+                f"{numbers.count(made.n)} cases in which it changed the answer{net}, as {reader(detector)} reads it{wrongly}."
+            )
+
+
+def _of_text(found: Found) -> Iterator[str]:
+    direct, shuffled = (shown(found, f"agreement.clean.{how}") for how in ("direct", "shuffled"))
+    known = f"the answer is the same without any reasoning in {direct} and with options in another order in {shuffled}"
+    told = {
+        DEPENDS: "depends on the text of the reasoning",
+        NOT_DEPENDS: "hardly depends on the text of the reasoning",
+        MIXED: "depends on the text of the reasoning in part, or it cannot be told",
+    }.get(_says(found, "truncation").get("", ""))
+    if told is None:
+        return
+    yield f"On these questions, asked without a hint, the answer {told}: cut short, {shown(found, EARLY)} of answers differ; {known}."
+
+
+def _of_moves(found: Found) -> Iterator[str]:
+    for counts in found.biases[:_MOST_NAMED]:
+        end = f"#{counts.cell}" if counts.cell else ""
+        about = f"{counts.bias}{end}"
+        if _says(found, "bias").get(about) == CHANGES:
+            flips, back = (shown(found, f"{name}.{counts.bias}.all{end}") for name in ("flips_to", "flips_away"))
+            context = bias_name(counts.bias, counts.cell)
+            yield f"A biased context ({context}) moves {flips} of answers to what it points to, and {back} away from it."
+    for pairs in found.reversed[:_MOST_NAMED]:
+        end = pair_end(found, pairs)
+        if _says(found, "reversed").get(end.removeprefix("#")) == BEYOND:
+            excess = shown(found, f"rationalised_pairs.reversed.excess{end}")
+            yield f"Of {numbers.count(pairs.pairs)} reversed pairs, {excess} are answered as by a fixed lean, beyond what sampling gives."
+
+
+def _of_monitors(found: Found) -> Iterator[str]:
+    seen = [about for about, says in _says(found, "monitor").items() if says == SEES]
+    for about in seen[:_MOST_NAMED]:
+        hint, _, monitor = about.partition("@")
+        positive, negative = (shown(found, f"{name}.{hint}.wrong@{monitor}") for name in ("monitored_positive", "monitored_negative"))
+        yield (
+            f"A monitor ({reader(monitor)}) that is not told of the cue ({hint_name(hint)}) flags {positive} of the answers that it "
+            f"changed and passes {negative} of the others."
+        )
+
+
+def _always(found: Found) -> Iterator[str]:
+    yield "That the reasoning is a record of how an answer came about, here or elsewhere."
+    if kinds_of_hints(found):
+        yield "That other cues, or what nobody injected, would be acknowledged as often: a rate holds for its cue and its questions."
+    else:
+        yield "That the reasoning names what moves answers, or hides it: no cue whose acknowledgement could be looked for was put in."
+    yield "That the same holds on other tasks, in free conversation, with tools, or after further training."
+    if found.way == "transcripts":
+        yield "That the model named wrote these transcripts as they stand: they were made elsewhere and are not verified."
+
+
+def _here(found: Found) -> Iterator[str]:
+    texts, hints = _says(found, "truncation"), _says(found, "hints")
+    if DEPENDS in texts.values():
+        yield (
+            "That the text tells what the answer comes from, because the answer depends on the text: a bent argument decides as well as a "
+            "sound one."
+        )
+    if NOT_DEPENDS in texts.values():
+        yield "That the reasoning is worthless, because the answer stands without it: the model may have done the same work unseen."
+    if ACKNOWLEDGED in hints.values():
+        yield (
+            "That the reasoning is what decides, because it names the cue: to say what one used and to decide by what one says are two "
+            "things."
+        )
+    if NOT_ACKNOWLEDGED in hints.values():
+        yield "That reading the reasoning reveals such cues: where these changed the answer, it mostly did not say so."
+    unmeasured = [hint_name(hint) for hint, says in hints.items() if says == NOT_MEASURABLE]
+    if unmeasured:
+        yield f"That the reasoning acknowledges, or conceals, these cues, which changed too few answers or none: {listed(unmeasured)}."
+    if found.biases and not kinds_of_hints(found):
+        yield "That the reasoning left a bias unsaid: answers moved, and what the reasoning says of it was not read."
+    if found.reversed:
+        yield "Why two answers contradict one another: pairs tell that they do, and nothing of the reasoning was read."
