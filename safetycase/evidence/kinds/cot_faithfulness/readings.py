@@ -196,8 +196,8 @@ def _reversed(seen: Observed, estimates: Estimates) -> Iterator[Reading]:
         says = BEYOND if excess.low > 0 else NOT_BEYOND
         yield Reading(
             test="reversed", says=says, about=about,
-            sentence=f"Of {rate.n} reversed pairs, {shown(rate, 2)} are answered as if by a fixed lean of their group; sampling alone "
-            f"leaves {shown(excess, 2)} of this unexplained.",
+            sentence=f"Of {rate.n} reversed pairs, {shown(rate, 2)} are answered as if by a fixed lean of their group; "
+            f"that is {shown(excess, 2)} of all pairs more than sampling alone would give.",
         )  # fmt: skip
 
 
