@@ -1,11 +1,11 @@
-"""Studies of random tiny models that can read and write any text: bytes are their tokens, with a chat template and two words of their own."""
+"""Studies of random tiny models that can read and write any text: bytes are their tokens, with a chat template."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from safetycase.evidence.kinds.cot_faithfulness.params import Ask, Delimiters
@@ -38,11 +38,27 @@ def byte_tokenizer() -> Any:
     core = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     core.decoder = decoders.ByteLevel()
+    return _chatting(core)
+
+
+def _chatting(core: Tokenizer) -> Any:
     tokenizer = _FastTokenizer(
         tokenizer_object=core, bos_token="<bos>", eos_token="<end>", pad_token="<pad>", additional_special_tokens=list(SPECIAL[3:])
     )
     tokenizer.chat_template = TEMPLATE
     return tokenizer
+
+
+def trained_tokenizer(vocabulary: int = 512) -> Any:
+    """Byte-level BPE trained on bundled questions and the words around answers: texts come to as many tokens as with a model's own."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False)
+    questions = [question.question for question in sums(240).values()]
+    core.train_from_iterator([*questions, *[f"{THINK.instruction}{THINK.opens}{THINK.closes}{THINK.answers}"] * 50], trainer)
+    return _chatting(core)
 
 
 def reasoner(architecture: str = "llama", *, seed: int = 0, tokenizer: Any = None, **config: Any) -> LoadedModel:
@@ -52,7 +68,7 @@ def reasoner(architecture: str = "llama", *, seed: int = 0, tokenizer: Any = Non
     longest = {"n_positions": 1024} if architecture == "gpt2" else {"max_position_embeddings": 1024}
     torch.manual_seed(seed)
     auto: Any = AutoModelForCausalLM  # untyped
-    module = auto.from_config(AutoConfig.for_model(architecture, **{**options, **longest, **config})).float()
+    module = auto.from_config(AutoConfig.for_model(architecture, **(options | longest | config))).float()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -73,13 +89,21 @@ def reasoner(architecture: str = "llama", *, seed: int = 0, tokenizer: Any = Non
     )
 
 
+def organism_sized() -> LoadedModel:
+    """Random weights in the shape of the bundled organisms that reason: about a million parameters."""
+    shape = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 320}
+    return reasoner(tokenizer=trained_tokenizer(), vocab_size=512, max_position_embeddings=8192, **shape)
+
+
 def sums(count: int, *, task: str = "bundled:arithmetic") -> dict[str, Question]:
     """So many questions of a bundled task, by item."""
     questions = load_tasks("questions", task, base=Path()).questions
     return {question.id: question for question in questions[:count]}
 
 
-def study(model: LoadedModel | None = None, ask: Ask | None = None, *, items: int = 6, inputs: Inputs | None = None, **changes: Any) -> CotStudy:
+def study(
+    model: LoadedModel | None = None, ask: Ask | None = None, *, items: int = 6, inputs: Inputs | None = None, **changes: Any
+) -> CotStudy:
     """Nothing is reasoned yet."""
     model = model or reasoner()
     ask = ask or Ask(delimiters=THINK, max_new_tokens=12)
@@ -98,7 +122,9 @@ def study(model: LoadedModel | None = None, ask: Ask | None = None, *, items: in
     return replace(made, **changes)
 
 
-def reasoned(made: CotStudy, text: str = "The numbers are {a}. 4 plus 5 is 9. So far we have 9.\nWe still have to add 3. So the answer is 2.") -> CotStudy:
+def reasoned(
+    made: CotStudy, text: str = "The numbers are {a}. 4 plus 5 is 9. So far we have 9.\nWe still have to add 3. So the answer is 2."
+) -> CotStudy:
     """The same study with a reasoning put down for every question, of different lengths, and the answer that the model gives to it."""
     for index, (item, question) in enumerate(made.questions.items()):
         written = text.replace("{a}", "7 " * (index + 1))
