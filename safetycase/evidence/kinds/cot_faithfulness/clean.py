@@ -33,7 +33,7 @@ def again(seen: Observed) -> list[Pair]:
 
 def chance(seen: Observed) -> float | None:
     """The share of right answers that a random letter would give on the clean questions whose truth is known."""
-    known = [seen.options[key.item] for key in seen.answers.get(CLEAN, {}) if key.item in seen.truth]
+    known = [seen.options[key.item] for key in seen.answers.get(CLEAN, {}) if key.item in seen.truth and seen.options[key.item]]
     return float(np.mean([1 / count for count in sorted(known)])) if known else None
 
 

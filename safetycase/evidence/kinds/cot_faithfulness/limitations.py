@@ -143,7 +143,7 @@ def _of_size(seen: Observed) -> Iterator[str]:
     items = {key.item for key in seen.answers.get(CLEAN, {})}
     families = len({seen.families[item] for item in items})
     if items and (len(items) < FEW_QUESTIONS or families < FEW_FAMILIES):
-        yield (f"Only {len(items)} questions of {families} families were answered: intervals are wide, and rare answers may be missed.")
+        yield (f"The answers are to {len(items)} questions of {families} families: intervals are wide, and rare answers may be missed.")
 
 
 def _of_exclusion(seen: Observed) -> Iterator[str]:
