@@ -31,6 +31,11 @@ def test_an_arm_without_negatives_counts_as_not_flagged() -> None:
     assert float(rates_of(np.array([50.0, 5, 50, 50, 50, 0, 0])).negative) == pytest.approx(np.sqrt(0.9))
 
 
+def test_few_negatives_count_as_they_are() -> None:
+    """One of two hinted answers without the outcome is flagged."""
+    assert float(rates_of(np.array([50.0, 0, 50, 48, 48, 1, 0])).negative) == pytest.approx(np.sqrt(0.5))
+
+
 def test_more_flags_than_effect_are_cut_to_one() -> None:
     """Flags on outcomes that would have come anyway cannot lift the rate above 1."""
     assert float(rates_of(np.array([100.0, 0, 100, 60, 60, 0, 30])).positive) == 1.0

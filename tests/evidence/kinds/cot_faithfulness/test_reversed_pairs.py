@@ -53,6 +53,11 @@ def test_sampling_is_enumerated_exactly(samples: tuple[int, int]) -> None:
     assert by_sampling(pair, READ) == pytest.approx(float(drawn), abs=4 * np.sqrt(0.25 / 50_000))
 
 
+def test_two_answers_each_are_enumerated_by_hand() -> None:
+    """Accuracy 1/2: one more right answer of two is a gap of one half, in (1 - 6/16) / 2 of draws."""
+    assert by_sampling(of(0.1, 1.0, 0.0, (2, 2)), READ) == pytest.approx(5 / 16)
+
+
 def test_a_group_without_lean_gives_nothing_by_sampling() -> None:
     """Condition 1 is taken as it is, for the null as for the count."""
     assert by_sampling(of(0.0, 0.6, 0.4), READ) == 0.0
