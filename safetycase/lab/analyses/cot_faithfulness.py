@@ -11,6 +11,7 @@ from safetycase.lab.batches import batches_for
 from safetycase.lab.cot.acknowledgement import acknowledgement
 from safetycase.lab.cot.altered import altered
 from safetycase.lab.cot.judge import ReadingJudge
+from safetycase.lab.cot.mediation import mediation
 from safetycase.lab.cot.prompts import CLEAN
 from safetycase.lab.cot.questions import Chosen, choose, item_rows, question_rows, task_facts
 from safetycase.lab.cot.reasoning import reasoning
@@ -36,13 +37,17 @@ def observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask:
     where reversed pairs are none.
     """
     told: set[str] = set()
+    why: dict[str, str] = {}
     for event in _observe(models, inputs, ask, seed):
+        if isinstance(event, Absent):
+            why[event.table] = event.reason
+            continue
         if isinstance(event, Rows | Tensors):
             told.add(event.table)
         yield event
     for spec in TABLES:
         if spec.optional and spec.name not in told:
-            yield Absent(spec.name, NOT_ASKED)
+            yield Absent(spec.name, why.get(spec.name, NOT_ASKED))
 
 
 def _observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask: Ask, seed: int) -> Iterator[Event]:
@@ -73,12 +78,16 @@ def _observe(models: Mapping[str, LoadedModel | Classifier], inputs: Inputs, ask
 def _asked(study: CotStudy) -> Stage[None]:
     """All that is asked about questions with known answers."""
     yield from reasoning(study)
-    cut = study.counted(CLEAN)[: study.ask.truncated_questions]
+    counted = study.counted(CLEAN)
+    cut = counted[: study.ask.truncated_questions]
+    if not counted:
+        yield Absent("altered", "no clean reasoning counts: there is none to cut short or to alter")
     if cut:
         yield from truncation(study, cut)
         yield from altered(study, cut)
     if study.ask.hints:
         yield from acknowledgement(study)
+    yield from mediation(study)
 
 
 def _language_model(models: Mapping[str, LoadedModel | Classifier], role: str) -> LoadedModel:
