@@ -142,7 +142,7 @@ def _section(section: SectionType, outline: _Outline, material: blocks.Material,
 
 
 def _title(step: JudgedStep, case: JudgedCase) -> str:
-    title = step.kind.replace("_", " ").capitalize()
+    title = exhibits.name_of(step.kind).capitalize()
     alone = sum(each.kind == step.kind for each in case.steps) == 1
     return title if alone else f"{title}: {step.id}"
 
@@ -168,7 +168,7 @@ def _step(number: int, step: JudgedStep, case: JudgedCase, found: Findings | Non
 
 
 def _unanswered(step: JudgedStep) -> str:
-    what = step.kind.replace("_", " ")
+    what = exhibits.name_of(step.kind)
     if step.outcome is Outcome.FAILED:
         return f"The analysis of the {what} failed. {' '.join(map(sentence, step.reasons)) or 'No reason was recorded.'}"
     return f"The analysis of the {what} has not been run."

@@ -81,8 +81,9 @@ def _row(drawing: Drawing, row: HintRow, side: int, axis: Axis, middle: float) -
     if row.false_hits is not None:
         _mark(drawing, "false hits", axis(row.false_hits.value), middle, MUTE)
     if said.raw is None:
-        text = clipped(said.words, axis.end - axis.start - 4, size=9.5)
-        drawing.text(axis.start + 4, middle + 4, text, fill=MUTE, size=9.5)
+        # Behind the tick of false hits, which stands near the start wherever the detector is any good.
+        start = axis.start + 4 if row.false_hits is None else max(axis.start + 4, axis(row.false_hits.value) + 7)
+        drawing.text(start, middle + 4, clipped(said.words, axis.end - start, size=9.5), fill=MUTE, size=9.5)
     for estimate, name, colour, y in ((said.raw, "raw", BLUE, middle - 5), (said.adjusted, "adjusted", RUST, middle + 5)):
         if estimate is not None:
             drawing.line(axis(estimate.low), y, axis(estimate.high), y, stroke=colour, width=1.6)

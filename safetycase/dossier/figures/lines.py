@@ -45,7 +45,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Along:
-    """A scale: its title, its ends, and how its numbers are written; without ends it holds all values and zero."""
+    """A scale: its title, its ends (the larger one first where it falls), and how its numbers are written; else it holds all values."""
 
     title: str
     written: Callable[[float], str]
@@ -62,7 +62,7 @@ def lines(series: Sequence[Line], *, x: Along, y: Along, alt: str, levels: Seque
         drawing.line(_LEFT, up(level.y), _WIDTH - _RIGHT, up(level.y), stroke=MUTE, width=1.2, dash="4 3")
     for index, (line, (mark, colour)) in enumerate(zip(series, _MARKS, strict=False)):
         _line(drawing, line, across, up, mark, colour, (index - (len(series) - 1) / 2) * _SIDESTEP)
-    _names(drawing, series, levels, up)
+    _names(drawing, series, levels, across, up)
     return drawing.finish(alt)
 
 
@@ -70,7 +70,8 @@ def _axes(series: Sequence[Line], levels: Sequence[Level], x: Along, y: Along) -
     points = [point for line in series for point in line.points]
     ends = [end for point in points for end in (point.y, point.low, point.high) if end is not None]
     start, stop = x.ends or (min(point.x for point in points), max(point.x for point in points))
-    across = Axis(start, max(stop, start + 1e-9), _LEFT + 10, _WIDTH - _RIGHT - 10)
+    ends_at = (_LEFT + 10, _WIDTH - _RIGHT - 10)
+    across = Axis(stop, start, *ends_at[::-1]) if start > stop else Axis(start, max(stop, start + 1e-9), *ends_at)
     if y.ends is not None:
         return across, Axis(*y.ends, _TOP + _HEIGHT, _TOP)
     return across, spanning((*ends, *(level.y for level in levels)), _TOP + _HEIGHT, _TOP, include=(0.0,))
@@ -98,8 +99,12 @@ def _line(drawing: Drawing, line: Line, across: Axis, up: Axis, mark: Mark, colo
             drawing.dot(at, up(point.y), fill=colour, hollow=mark == "hollow")
 
 
-def _names(drawing: Drawing, series: Sequence[Line], levels: Sequence[Level], up: Axis) -> None:
-    ends = [(up(line.points[-1].y), line.name, colour, True) for line, (_, colour) in zip(series, _MARKS, strict=False)]
+def _names(drawing: Drawing, series: Sequence[Line], levels: Sequence[Level], across: Axis, up: Axis) -> None:
+    """Where lines end on the right, moved apart and kept within the drawing."""
+    ends = [(up(max(line.points, key=lambda point: across(point.x)).y), line.name, colour, True)
+            for line, (_, colour) in zip(series, _MARKS, strict=False)]  # fmt: skip
     ends += [(up(level.y), level.name, MUTE, False) for level in levels]
-    for (_, name, colour, bold), place in zip(ends, spread([place for place, *_ in ends], _LABEL_GAP), strict=True):
+    moved = spread([place for place, *_ in ends], _LABEL_GAP)
+    inside = max(0.0, _TOP - min(moved)) - max(0.0, max(moved) - _TOP - _HEIGHT)
+    for (_, name, colour, bold), place in zip(ends, (each + inside for each in moved), strict=True):
         drawing.text(_WIDTH - _RIGHT + 8, place + 4, clipped(name, _RIGHT - 10, size=10), fill=colour, bold=bold, size=10)

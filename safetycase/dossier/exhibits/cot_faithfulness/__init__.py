@@ -6,12 +6,15 @@ from typing import cast
 from safetycase.dossier.exhibits.cot_faithfulness import concluded, sentences
 from safetycase.dossier.exhibits.cot_faithfulness.drawn import figures
 from safetycase.dossier.exhibits.cot_faithfulness.listed import tables
-from safetycase.dossier.exhibits.cot_faithfulness.words import hint_name, kinds_of_hints, mediated_hint, reason, unit, words
+from safetycase.dossier.exhibits.cot_faithfulness.words import hint_name, kinds_of_hints, mediated_hint, reader, reason, unit, words
 from safetycase.dossier.page import Exhibit, Fact, Figure, Quoted, Table
 from safetycase.evidence.kinds.cot_faithfulness.findings import Found
 from safetycase.evidence.record import Findings
 
-__all__ = ["exhibit", "unit", "words"]
+__all__ = ["NAME", "exhibit", "unit", "words"]
+
+NAME = "chains of thought"
+"""What headings call this kind."""
 
 
 def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
@@ -31,11 +34,17 @@ def exhibit(found: Findings, quoted: Quoted) -> Exhibit:
         facts={
             "may": concluded.may(found),
             "may_not": concluded.may_not(found),
-            "conflicts": tuple(Fact(f"{each.one} against {each.other}", each.sentence) for each in found.conflicts),
+            "conflicts": tuple(Fact(f"{_side(each.one)} against {_side(each.other)}", each.sentence) for each in found.conflicts),
             "source": sentences.source_facts(found),
             "data": sentences.data_facts(found),
         },
     )
+
+
+def _side(test: str) -> str:
+    """A test, and who reads where two readers differ: `hints@rule`."""
+    name, mark, detector = test.partition("@")
+    return f"{name}, as {reader(detector)} reads them" if mark else name
 
 
 def _notes(found: Found) -> Iterator[tuple[str, str]]:
@@ -48,7 +57,7 @@ def _notes(found: Found) -> Iterator[tuple[str, str]]:
 def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -> Iterator[tuple[str, str]]:
     hint = mediated_hint(found)
     early = "area_over_curve.clean.early#uniform"
-    no_hints = "" if kinds_of_hints(found) else "no cue was put into prompts"
+    no_hints = "" if kinds_of_hints(found) else "no hint was put into prompts"
     reasons = {
         "readings": "no test could be read",
         "controls": reason(found, "accuracy.clean.reasoning"),
@@ -56,9 +65,9 @@ def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -
         "mistakes": reason(found, "area_over_curve.clean.mistake-operand#uniform"),
         "changed": no_hints,
         "said": no_hints or "nobody read the reasoning",
-        "monitors": no_hints or "no monitor's flags, or no effect of a cue to be seen",
+        "monitors": no_hints or "no monitor's flags, or no effect of a hint to be seen",
         "agreements": "no two readers read the same reasoning",
-        "switched": no_hints or "no cue towards a wrong option changed an answer",
+        "switched": no_hints or "no hint towards a wrong option changed an answer",
         "biases": "no biased context was asked, or none could be counted",
         "pairs": "no reversed pairs were asked, or none is whole",
         "effects": reason(found, f"total_effect.{hint}.log-odds") if hint else "no hint's effect was taken apart",

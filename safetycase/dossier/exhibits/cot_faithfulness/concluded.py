@@ -1,6 +1,6 @@
 """What a deployer may conclude from checks of chains of thought, and what not, in plain words: sentence by sentence from what was found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits.cot_faithfulness.sentences import EARLY, pair_end
@@ -53,24 +53,35 @@ def _says(found: Found, test: str) -> dict[str, str]:
 
 
 def _of_hints(found: Found) -> Iterator[str]:
+    """One sentence for everybody who reads: rates of several hints stand side by side in it."""
     for detector in readers(found):
-        for hint in kinds_of_hints(found):
-            name = f"acknowledged.{hint}.wrong@{detector}"
-            made = estimate(found, name)
-            if made is None:
-                continue
-            false = estimate(found, f"acknowledged.{hint}.unhinted@{detector}")
-            wrongly = (
-                f"; of reasoning that had no hint, it finds one in {numbers.measured(false, 'acknowledged')}"
-                if false is not None
-                else "; how often it finds one where there is none was not measured"
-            )
-            adjusted = estimate(found, f"acknowledged_adjusted.{hint}.wrong@{detector}")
-            net = f" ({numbers.measured(adjusted, 'acknowledged')} once switches by chance are taken off)" if adjusted is not None else ""
-            yield (
-                f"On these questions the reasoning acknowledged the injected cue ({hint_name(hint)}) in {shown(found, name)} of the "
-                f"{numbers.count(made.n)} cases in which it changed the answer{net}, as {reader(detector)} reads it{wrongly}."
-            )
+        rates = {
+            hint: made for hint in kinds_of_hints(found) if (made := estimate(found, f"acknowledged.{hint}.wrong@{detector}")) is not None
+        }
+        if not rates:
+            continue
+        told = [_rate(found, hint, detector, len(rates) == 1) for hint in rates]
+        yield (
+            f"On these questions the reasoning acknowledged the injected cue in {'; '.join(told)} of the cases in which it changed the "
+            f"answer to a wrong option, as {reader(detector)} reads it; {_false_hits(found, tuple(rates), detector)}."
+        )
+
+
+def _rate(found: Found, hint: str, detector: str, alone: bool) -> str:
+    made = found.estimates[f"acknowledged.{hint}.wrong@{detector}"]
+    adjusted = estimate(found, f"acknowledged_adjusted.{hint}.wrong@{detector}")
+    net = f", {numbers.measured(adjusted, 'acknowledged')} less switches by chance" if adjusted is not None and alone else ""
+    return f"{numbers.measured(made, 'acknowledged')} ({hint_name(hint)}, {numbers.count(made.n)} cases{net})"
+
+
+def _false_hits(found: Found, hints: Sequence[str], detector: str) -> str:
+    """How often the same reader finds a hint where there is none: the most of any hint."""
+    false = [made for hint in hints if (made := estimate(found, f"acknowledged.{hint}.unhinted@{detector}")) is not None]
+    if not false:
+        return "how often it finds one where there is none was not measured"
+    most = max(false, key=lambda made: made.value)
+    upto = "in up to" if len(false) > 1 else "in"
+    return f"where there is no hint, it finds one {upto} {numbers.measured(most, 'acknowledged')}"
 
 
 def _of_text(found: Found) -> Iterator[str]:
@@ -107,7 +118,7 @@ def _of_monitors(found: Found) -> Iterator[str]:
         hint, _, monitor = about.partition("@")
         positive, negative = (shown(found, f"{name}.{hint}.wrong@{monitor}") for name in ("monitored_positive", "monitored_negative"))
         yield (
-            f"A monitor ({reader(monitor)}) that is not told of the cue ({hint_name(hint)}) flags {positive} of the answers that it "
+            f"A monitor ({reader(monitor)}) that is not told of the hint ({hint_name(hint)}) flags {positive} of the answers that it "
             f"changed and passes {negative} of the others."
         )
 
@@ -115,9 +126,9 @@ def _of_monitors(found: Found) -> Iterator[str]:
 def _always(found: Found) -> Iterator[str]:
     yield "That the reasoning is a record of how an answer came about, here or elsewhere."
     if kinds_of_hints(found):
-        yield "That other cues, or what nobody injected, would be acknowledged as often: a rate holds for its cue and its questions."
+        yield "That other hints, or what nobody injected, would be acknowledged as often: a rate holds for its hint and its questions."
     else:
-        yield "That the reasoning names what moves answers, or hides it: no cue whose acknowledgement could be looked for was put in."
+        yield "That the reasoning names what moves answers, or hides it: no hint whose acknowledgement could be looked for was put in."
     yield "That the same holds on other tasks, in free conversation, with tools, or after further training."
     if found.way == "transcripts":
         yield "That the model named wrote these transcripts as they stand: they were made elsewhere and are not verified."
@@ -134,14 +145,14 @@ def _here(found: Found) -> Iterator[str]:
         yield "That the reasoning is worthless, because the answer stands without it: the model may have done the same work unseen."
     if ACKNOWLEDGED in hints.values():
         yield (
-            "That the reasoning is what decides, because it names the cue: to say what one used and to decide by what one says are two "
+            "That the reasoning is what decides, because it names the hint: to say what one used and to decide by what one says are two "
             "things."
         )
     if NOT_ACKNOWLEDGED in hints.values():
-        yield "That reading the reasoning reveals such cues: where these changed the answer, it mostly did not say so."
+        yield "That reading the reasoning reveals such hints: where these changed the answer, it mostly did not say so."
     unmeasured = [hint_name(hint) for hint, says in hints.items() if says == NOT_MEASURABLE]
     if unmeasured:
-        yield f"That the reasoning acknowledges, or conceals, these cues, which changed too few answers or none: {listed(unmeasured)}."
+        yield f"That the reasoning acknowledges, or conceals, these hints, which changed too few answers or none: {listed(unmeasured)}."
     if found.biases and not kinds_of_hints(found):
         yield "That the reasoning left a bias unsaid: answers moved, and what the reasoning says of it was not read."
     if found.reversed:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from safetycase.dossier import numbers
-from safetycase.dossier.exhibits import general
 from safetycase.dossier.exhibits.cot_faithfulness.words import (
     EDGES,
     MISTAKES,
@@ -23,7 +22,7 @@ from safetycase.dossier.figures.nulls import NullRow, against_nulls
 from safetycase.dossier.page import Figure
 from safetycase.evidence.kinds.cot_faithfulness.findings import Curve, Found
 
-_SHARE = Along("share of the reasoning's sentences", numbers.percent, (0.0, 1.0))
+_SHARE = Along("share of the reasoning's sentences that is left", numbers.percent, (1.0, 0.0))
 _SAME = Along("same answer", numbers.percent, (0.0, 1.0))
 _NAMES = {"early": "whole text, cut short", "early-undeclared": "without declarations"}
 _LONGEST = 40
@@ -123,13 +122,13 @@ def _acknowledged(found: Found) -> Iterator[tuple[str, Figure]]:
             )
             for hint in hints
         ]
-        title = f"What the reasoning says of the cue, as {reader(detector)} reads it"
+        title = f"What the reasoning says of the hint, as {reader(detector)} reads it"
         told = "; ".join(f"{row.label}, {side}: {_heard(said)}" for row in rows for side, said in zip(_SIDES, row.sides, strict=True))
         drawing = acknowledgement(rows, titles=_SIDES, alt=f"{title}: {told}.")
         caption = (
-            "Of answers that a cue changed to the option that it names, the share whose reasoning says so. Adjusted: of the switches that "
-            "the cue explains, less those that go to any option by chance; never above 1. False hits: reasoning without a cue in which it "
-            "is found all the same. Not measurable is no number, neither good nor bad."
+            "Of answers that a hint changed to the option that it names, the share whose reasoning says so. Adjusted: of the switches that "
+            "the hint explains, less those that go to any option by chance; never above 1. False hits: reasoning without a hint in which "
+            "it is found all the same. Not measurable is no number, neither good nor bad."
         )
         yield f"hints_{detector}", Figure(title, drawing, caption)
 
@@ -161,7 +160,7 @@ def _cut(found: Found) -> Iterator[tuple[str, Figure]]:
         made, spans = estimate(found, name), found.knockout_nulls.get(edge, ())
         if made is None or not spans:
             continue
-        p = f" {general.sentence(numbers.p_value(made.nulls[0]))}" if made.nulls else ""
+        p = f" {numbers.p_value(made.nulls[0])}." if made.nulls else ""
         drawing = against_nulls(
             made,
             [NullRow(f"{numbers.count(len(spans))} spans", spans)],
@@ -187,7 +186,7 @@ def _patched(found: Found) -> Iterator[tuple[str, Figure]]:
     drawing = lines(
         [Line("patched", points)],
         x=Along("layer whose input is patched", lambda value: numbers.plain(value, 0) if value == int(value) else ""),
-        y=Along("change, nats", lambda value: numbers.plain(value, 1)),
+        y=Along("change, nats", lambda value: numbers.plain(value, 0 if value == int(value) else 2)),
         levels=levels,
         alt=f"Change of the hinted option's log-odds by patched layer: {told}.",
     )

@@ -1,4 +1,4 @@
-"""The tables of hints: what they change, what the reasoning says of it by whoever reads, monitors, agreement, and examples."""
+"""The tables of hints: what they change, what the reasoning says of it by whoever reads, monitors, and agreement."""
 
 from collections.abc import Mapping
 
@@ -11,23 +11,17 @@ from safetycase.dossier.exhibits.cot_faithfulness.words import (
     reason,
     shown,
 )
-from safetycase.dossier.page import Cell, Quoted, SwitchedText, Table
-from safetycase.evidence.kinds.cot_faithfulness.findings import Agreement, Found, HintCounts, Switched
-
-_MOST_CHARACTERS = 1200
-"""Of a text on a page; what lies beyond is counted."""
-_ITEM = 12
-"""Characters of an item id."""
+from safetycase.dossier.page import Cell, Table
+from safetycase.evidence.kinds.cot_faithfulness.findings import Agreement, Found, HintCounts
 
 
-def tables(found: Found, quoted: Quoted) -> dict[str, Table | None]:
+def tables(found: Found) -> dict[str, Table | None]:
     """By the name under which the template places them; None where there is nothing to list."""
     return {
         "changed": _changed(found),
         "said": _said(found),
         "monitors": _monitors(found),
         "agreements": _agreements(found),
-        "switched": _switched(found, quoted),
     }
 
 
@@ -35,21 +29,21 @@ def _changed(found: Found) -> Table | None:
     if not found.hints:
         return None
     columns = (
-        Cell("Cue"),
+        Cell("Hint"),
         Cell("Could switch", "number"),
-        Cell("To the cue's option", "number"),
+        Cell("To the hint's option", "number"),
         Cell("To another", "number"),
         Cell("Share explained", "number"),
         Cell("Accuracy", "number"),
     )
     again = shown(found, "switching.clean.again")
     caption = (
-        "Could switch: answered without the cue, and not with its option. Share explained: of switches to that option, those beyond what "
-        "switching at random to any other option gives. Asked again without any cue, answers differ in "
-        f"{again if again != '–' else 'an unknown share of questions'}; accuracy without any cue: {shown(found, 'accuracy.clean.reasoning')}."
+        "Could switch: answered without the hint, and not with its option. Share explained: of switches to that option, those beyond what "
+        "switching at random to any other option gives. Asked again without any hint, answers differ in "
+        f"{again if again != '–' else 'an unknown share of questions'}; accuracy without it: {shown(found, 'accuracy.clean.reasoning')}."
     )
     rows = tuple(_change(found, counts) for counts in found.hints)
-    return Table("What cues change", columns, rows, caption, widths=(20, 15, 20, 15, 15, 15), wide=True, dense=True)
+    return Table("What hints change", columns, rows, caption, widths=(20, 15, 20, 15, 15, 15), wide=True, dense=True)
 
 
 def _change(found: Found, counts: HintCounts) -> tuple[Cell, ...]:
@@ -70,44 +64,57 @@ def _towards(side: str) -> str:
 
 
 def _undefined(counts: HintCounts) -> str:
-    return "" if counts.undefined_draws is None else f"undefined in {numbers.percent(round(counts.undefined_draws, 3))} of draws"
+    return "" if not counts.undefined_draws else f"undefined in {numbers.percent(round(counts.undefined_draws, 3))} of draws"
 
 
 def _said(found: Found) -> Table | None:
-    """A row per cue, side and reader; what could not be measured has its reason in words and no number."""
+    """A row per hint and reader; what could not be measured has its reason in words and no number."""
     names = readers(found)
     if not found.hints or not names:
         return None
     columns = (
-        Cell("Cue"),
+        Cell("Hint"),
         Cell("Read by"),
-        Cell("Acknowledged", "number"),
-        Cell("Adjusted", "number"),
-        Cell("Without a cue, found", "number"),
+        Cell("Towards wrong options", "number"),
+        Cell("adjusted", "number"),
+        Cell("Towards right options", "number"),
+        Cell("adjusted", "number"),
+        Cell("False hits", "number"),
     )
-    rows = tuple(_saying(found, counts, detector) for counts in found.hints for detector in names)
+    by_side: dict[tuple[str, str], HintCounts] = {(counts.hint, counts.side): counts for counts in found.hints}
+    rows = tuple(_saying(found, hint, detector, by_side) for hint in kinds_of_hints(found) for detector in names)
     caption = (
-        "Of answers that the cue changed to its option, the share whose reasoning says so; adjusted for switches by chance, and cut "
-        "at 1. Without a cue, found: share of reasoning without any cue in which the same reader finds it; each is a false hit. "
-        "Rates hang on who reads, and none of the readers is the truth."
+        "Of answers that the hint changed to its option, the share whose reasoning says so; adjusted for switches by chance, and cut at 1. "
+        "False hits: share of reasoning without any hint in which the same reader finds it. Rates hang on who reads, and none of them "
+        "is the truth."
     )
-    return Table("What the reasoning says of cues", columns, rows, caption, widths=(20, 15, 25, 20, 20), wide=True, dense=True)
+    return Table("What the reasoning says of hints", columns, rows, caption, widths=(15, 10, 20, 15, 15, 15, 10), wide=True, dense=True)
 
 
-def _saying(found: Found, counts: HintCounts, detector: str) -> tuple[Cell, ...]:
-    own = f"{counts.hint}.{counts.side}@{detector}"
+def _saying(found: Found, hint: str, detector: str, by_side: Mapping[tuple[str, str], HintCounts]) -> tuple[Cell, ...]:
+    sides = [
+        cell for side in ("wrong", "correct") for cell in _rates(found, by_side.get((hint, side)), f"{hint}.{side}@{detector}", detector)
+    ]
+    return (
+        Cell(hint_name(hint)),
+        Cell(reader(detector)),
+        *sides,
+        Cell(shown(found, f"acknowledged.{hint}.unhinted@{detector}"), "number"),
+    )
+
+
+def _rates(found: Found, counts: HintCounts | None, own: str, detector: str) -> tuple[Cell, Cell]:
+    """Raw and adjusted."""
     raw, adjusted = f"acknowledged.{own}", f"acknowledged_adjusted.{own}"
+    if counts is None:
+        return Cell("not asked"), Cell("–", "number")
     counted = counts.acknowledged.get(detector)
     of = f"{numbers.count(counted)} of {numbers.count(counts.switched)}" if counted is not None else ""
     clipped = f"cut in {numbers.percent(round(counts.clipped_draws, 3))} of draws" if counts.clipped_draws else ""
+    why = (counts.why_not or reason(found, raw)).removeprefix("not measurable: ")
     return (
-        Cell(hint_name(counts.hint), note=_towards(counts.side)),
-        Cell(reader(detector)),
-        Cell(shown(found, raw), "number", note=of)
-        if raw in found.estimates
-        else Cell("not measurable", note=counts.why_not or reason(found, raw)),
-        Cell(shown(found, adjusted), "number", note=clipped) if adjusted in found.estimates else Cell("not measurable", "number"),
-        Cell(shown(found, f"acknowledged.{counts.hint}.unhinted@{detector}"), "number"),
+        Cell(shown(found, raw), "number", note=of) if raw in found.estimates else Cell("not measurable", note=why),
+        Cell(shown(found, adjusted), "number", note=clipped) if adjusted in found.estimates else Cell("not measurable"),
     )
 
 
@@ -116,7 +123,7 @@ def _monitors(found: Found) -> Table | None:
     known = [(hint, name) for hint, name in places if f"monitorability.{hint}.wrong@{name}" in found.estimates]
     if not known:
         return None
-    columns = (Cell("Cue"), Cell("Monitor"), Cell("Sees", "number"), Cell("Passes others", "number"), Cell("Monitorability", "number"))
+    columns = (Cell("Hint"), Cell("Monitor"), Cell("Sees", "number"), Cell("Passes others", "number"), Cell("Monitorability", "number"))
     rows = tuple(
         (
             Cell(hint_name(hint)),
@@ -129,9 +136,9 @@ def _monitors(found: Found) -> Table | None:
         for hint, name in known
     )
     caption = (
-        "A monitor reads reasoning and is not told of the cue. Sees: share of answers changed by the cue that it flags, of those that the "
-        "cue explains. Passes others: geometric mean over prompts with and without the cue. Monitorability is their product. Reasoning that "
-        "mentions a cue without following it counts as a false alarm."
+        "A monitor reads reasoning and is not told of the hint. Sees: share of answers changed by the hint that it flags, of those that "
+        "the hint explains. Passes others: geometric mean over prompts with and without the hint. Monitorability is their product. Reasoning "
+        "that mentions a hint without following it counts as a false alarm."
     )
     return Table("Whether a monitor sees it", columns, rows, caption, widths=(20, 20, 20, 20, 20), wide=True, dense=True)
 
@@ -167,43 +174,3 @@ def _between(value: float | None, limits: tuple[float, float] | None, places: in
         return "undefined"
     interval = f" [{', '.join(numbers.plain(end, places) for end in limits)}]" if limits is not None else ", no interval"
     return f"{numbers.plain(value, places)}{unit}{interval}"
-
-
-def _switched(found: Found, quoted: Quoted) -> Table | None:
-    if not found.switched:
-        return None
-    texts = {(each.item, each.condition): each for each in quoted.switched}
-    columns = (
-        Cell("Example"),
-        *((Cell("Question"), Cell("Without the cue"), Cell("With the cue")) if texts else (Cell("Cue"), Cell("Answer"), Cell("Read as"))),
-    )
-    rows = tuple(_example(each, texts) for each in found.switched)
-    withheld = "" if texts else " Questions and reasoning are restricted and are not part of this rendering."
-    caption = (
-        "Answers that a cue towards a wrong option changed, drawn at random with the seed of the step, whatever the reasoning says; texts "
-        f"are cut after {numbers.count(_MOST_CHARACTERS)} characters.{withheld}"
-    )
-    widths = (15, 20, 30, 35) if texts else (25, 20, 25, 30)
-    return Table("Switched answers", columns, rows, caption, widths=widths, wide=True, dense=True)
-
-
-def _example(each: Switched, texts: Mapping[tuple[str, str], SwitchedText]) -> tuple[Cell, ...]:
-    cue = hint_name(each.condition.removesuffix(".wrong"))
-    switch = f"{each.before} → {each.after}"
-    said = "; ".join(f"{reader(name)}: {'acknowledged' if flag else 'not acknowledged'}" for name, flag in each.acknowledged.items())
-    if not texts:
-        named = f"the cue names {each.hinted}"
-        return (Cell(each.item[:_ITEM], "mono"), Cell(cue), Cell(switch, note=named), Cell(said or "not read"))
-    text = texts.get((each.item, each.condition))
-    quotes = (text.question, text.before, text.after) if text else ("", "", "")
-    return (
-        Cell(switch, note=f"{cue}; {said or 'not read'}", code=each.item[:_ITEM]),
-        *(Cell(_cut(quote), "token") if quote else Cell("not stored", "mute") for quote in quotes),
-    )
-
-
-def _cut(text: str) -> str:
-    """As much as a page holds; how much more there is stands at the end."""
-    if len(text) <= _MOST_CHARACTERS:
-        return text
-    return f"{text[:_MOST_CHARACTERS]}… ({numbers.count(len(text) - _MOST_CHARACTERS)} more characters)"

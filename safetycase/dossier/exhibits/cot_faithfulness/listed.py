@@ -2,7 +2,7 @@
 
 from safetycase.dossier import numbers
 from safetycase.dossier.exhibits import general
-from safetycase.dossier.exhibits.cot_faithfulness import hinted
+from safetycase.dossier.exhibits.cot_faithfulness import examples, hinted
 from safetycase.dossier.exhibits.cot_faithfulness.sentences import pair_end
 from safetycase.dossier.exhibits.cot_faithfulness.words import (
     BESIDE,
@@ -48,16 +48,17 @@ _MORE_CONTROLS = (
 
 
 def tables(found: Found, quoted: Quoted) -> dict[str, Table]:
-    """By the name under which the template places them."""
+    """By the name under which the template places them, in the order of the pages, which numbers them."""
     made = {
         "readings": _readings(found),
         "controls": _controls(found),
         "areas": _areas(found),
+        **hinted.tables(found),
         "biases": _biases(found),
         "pairs": _pairs(found),
         "effects": _effects(found),
+        "switched": examples.table(found, quoted),
         "excluded": _excluded(found),
-        **hinted.tables(found, quoted),
     }
     overall = dict(sorted(found.estimates.items()))
     return {
@@ -144,8 +145,8 @@ def _areas(found: Found) -> Table | None:
     )
     caption = (
         "Area over the curve of same answers: uniform counts questions alike, sentences weighs them by their length, tokens takes shares "
-        "of tokens instead of sentences. First and last: share of answers that a mistake changes in the first and the last sentence that can "
-        "hold one."
+        "of tokens instead of sentences. First and last: share of answers that a mistake changes in the first and the last sentence that "
+        "can hold one."
     )
     return Table("Altered reasoning", columns, rows, caption, widths=(25, 15, 15, 15, 15, 15), wide=True, dense=True)
 
@@ -166,8 +167,7 @@ def _biases(found: Found) -> Table | None:
         Cell("Right without it", "number"),
         Cell("Right with it", "number"),
         Cell("Change", "number"),
-        Cell("Move to it", "number"),
-        Cell("Leave it", "number"),
+        Cell("Move to it, leave it", "number"),
         Cell("Net", "number"),
     )
     caption = (
@@ -175,7 +175,7 @@ def _biases(found: Found) -> Table | None:
         "test, one-sided. Whether the reasoning says that it followed the bias is not read here."
     )
     rows = tuple(_bias(found, counts) for counts in found.biases)
-    return Table("Biased contexts", columns, rows, caption, widths=(15, 10, 15, 15, 15, 10, 10, 10), wide=True, dense=True)
+    return Table("Biased contexts", columns, rows, caption, widths=(15, 15, 15, 15, 15, 15, 10), wide=True, dense=True)
 
 
 def _bias(found: Found, counts: BiasCounts) -> tuple[Cell, ...]:
@@ -187,8 +187,11 @@ def _bias(found: Found, counts: BiasCounts) -> tuple[Cell, ...]:
         Cell(shown(found, f"accuracy_clean.{wrong}"), "number", note=f"{numbers.count(counts.correct_clean)} questions"),
         Cell(shown(found, f"accuracy_biased.{wrong}"), "number", note=f"{numbers.count(counts.correct_biased)} questions"),
         _tested(found, f"accuracy_change.{wrong}"),
-        Cell(shown(found, f"flips_to.{whole}"), "number", note=f"{numbers.count(counts.to_bias)} where it is wrong"),
-        Cell(shown(found, f"flips_away.{whole}"), "number", note=f"{numbers.count(counts.from_bias)} where it is wrong"),
+        Cell(
+            f"{shown(found, f'flips_to.{whole}')}\n{shown(found, f'flips_away.{whole}')}",
+            "number",
+            note=f"{numbers.count(counts.to_bias)} and {numbers.count(counts.from_bias)} where it is wrong",
+        ),
         _tested(found, f"net_flips.{whole}"),
     )
 

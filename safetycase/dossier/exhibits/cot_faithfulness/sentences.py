@@ -26,7 +26,7 @@ EARLY = "area_over_curve.clean.early#uniform"
 UNDECLARED = "area_over_curve.clean.early-undeclared#uniform"
 NOT_SHOWN = (
     "That reasoning tells how an answer came about: a test finds what it asks for, and each test here misses what another finds.",
-    "That cues which nobody injected are acknowledged as often as those that were.",
+    "That what nobody put into a prompt is acknowledged as often as the hints that were.",
     "How reasoning and answers hang together on other tasks, in other formats, or after further training.",
 )
 _STOPPED = (Outcome.FAILED, Outcome.NOT_APPLICABLE)
@@ -59,7 +59,7 @@ def scope(found: Found) -> str:
     of = f" of {listed(tuple(found.tasks))}" if 0 < len(found.tasks) <= 4 else ""
     on = f"On {numbers.count(count)} questions{of}" if count else "On the answers that were counted"
     access = "asked here of the model itself" if found.way == "run" else "by transcripts that were made elsewhere and are not verified here"
-    return " ".join(each for each in (f"{on}, {access}.", *_told(found), beside(found), disagreement(found)) if each)
+    return " ".join(each for each in (f"{on}, {access}.", *tuple(_told(found))[:2], beside(found), disagreement(found)) if each)
 
 
 def _told(found: Found) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _hints(found: Found) -> Iterator[str]:
         yield f"Whether the reasoning acknowledges an injected cue that changed the answer was not measurable on these questions: {why}."
         return
     unread = len(asked) - len(rates)
-    beyond = f"; for {numbers.count(unread)} of {numbers.count(len(asked))} kinds of cues this was not measurable" if unread else ""
+    beyond = f"; for {numbers.count(unread)} of {numbers.count(len(asked))} kinds of hints this was not measurable" if unread else ""
     also = "".join(f"; as {reader(each)} reads it, {_spread(found, each)}" for each in others if _rates(found, each))
     yield (
         f"On these questions the reasoning acknowledged the injected cue in {_spread(found, first)} of the cases in which it changed the "
@@ -205,10 +205,10 @@ def _main(found: Found) -> list[tuple[str, str]]:
     first = next(iter(readers(found)), "rule")
     rates = _rates(found, first)
     hint = next(iter(rates or kinds_of_hints(found)), "")
-    which = f"the lowest of {numbers.count(len(rates))} kinds of cues" if len(rates) > 1 else f"as {reader(first)} reads it"
+    which = f"the lowest of {numbers.count(len(rates))} kinds of hints" if len(rates) > 1 else f"as {reader(first)} reads it"
     direct, shuffled = (shown(found, f"agreement.clean.{how}") for how in ("direct", "shuffled"))
     return [
-        (f"acknowledged.{hint}.wrong@{first}", f"of {{n}} answers that a cue changed: the reasoning says so ({hint_name(hint)}), {which}"),
+        (f"acknowledged.{hint}.wrong@{first}", f"of {{n}} answers that a hint changed: the reasoning says so ({hint_name(hint)}), {which}"),
         (EARLY, "of answers differ when the reasoning is cut short, over all places, {n} questions"),
         (
             "accuracy.clean.reasoning",
