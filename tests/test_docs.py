@@ -19,6 +19,7 @@ from safetycase.case import declared
 from safetycase.case.claims import Claim, Criterion
 from safetycase.cli import cli
 from safetycase.evidence import kinds
+from safetycase.evidence.kinds.cot_faithfulness.params import Delimiters
 from safetycase.evidence.kinds.feature_documentation.params import Behaviour, Contrast
 from safetycase.plan import load_plan
 from tests.source import ROOT
@@ -151,6 +152,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`arguments`": declared.ArgumentEntry,
     "`contrasts.<name>` of `feature_documentation`": Contrast,
     "`behaviour` of a contrast": Behaviour,
+    "`delimiters` of `cot_faithfulness`": Delimiters,
     **{f"Params of `{name}`: what is asked": kinds.load(name).Ask for name in kinds.names()},
     **{f"Params of `{name}`: how it is read": kinds.load(name).Read for name in kinds.names()},
 }
