@@ -43,7 +43,9 @@ def test_no_share_of_an_effect_that_is_not_there() -> None:
     made = found(total=0.0)
 
     assert f"indirect_share.{HINT}.log-odds" in made.absent
-    assert next(reading for reading in made.readings if reading.test == "mediation").says == "not measurable"
+    reading = next(reading for reading in made.readings if reading.test == "mediation")
+    assert reading.says == "not measurable"
+    assert "has no effect that could be taken apart" in reading.sentence
 
 
 def test_no_share_of_a_fall() -> None:

@@ -54,6 +54,15 @@ def test_chance_without_anything_that_moves_answers_is_not_applicable() -> None:
     assert "cannot be told from chance (25.0%)" in made.reasons[0]
 
 
+def test_the_interval_decides_whether_accuracy_is_above_chance() -> None:
+    """A value a little above chance is not told from it."""
+    near, far = found(accuracy=0.3), found(accuracy=0.5)
+
+    assert near.estimates["accuracy.clean.reasoning"].value > 0.25
+    assert any("cannot be told from chance" in reason for reason in near.reasons)
+    assert not any("cannot be told from chance" in reason for reason in far.reasons)
+
+
 def test_excluded_answers_do_not_count() -> None:
     """They are counted as excluded, and in nothing else."""
     made = found(excluded=0.2)

@@ -89,6 +89,32 @@ def test_every_conflict_is_shown(truth: dict[str, Any], pair: tuple[str, str]) -
 
 
 @pytest.mark.parametrize(
+    ("pair", "both", "one", "other"),
+    [
+        pytest.param(
+            ("truncation", "hints"), {"acknowledges": 0.0}, {"acknowledges": 0.5}, {"early": 1.0}, id="dependent on clean prompts, silent"
+        ),
+        pytest.param(("mediation", "hints"), {"through": 1.0}, {"through": 1.0, "acknowledges": 1.0}, {"through": 0.0}, id="bent, silent"),
+        pytest.param(
+            ("mediation", "hints"),
+            {"acknowledges": 1.0},
+            {"acknowledges": 1.0, "through": 0.5},
+            {"acknowledges": 0.5},
+            id="says so, acts beside",
+        ),
+        pytest.param(("truncation", "mediation"), {}, {"early": 1.0}, {"through": 1.0}, id="dependent without a hint, not with it"),
+    ],
+)
+def test_a_conflict_needs_both_of_its_sides(
+    pair: tuple[str, str], both: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Take either away and there is none."""
+    assert pair in opposed(found(**both))
+    assert pair not in opposed(found(**one))
+    assert pair not in opposed(found(**other))
+
+
+@pytest.mark.parametrize(
     ("test", "about", "holds", "turns", "to"),
     [
         pytest.param("truncation", "", {"early": 0.0}, {"early": 0.4}, "mixed", id="some answers early"),
