@@ -62,10 +62,9 @@ def _to_read(study: CotStudy, hint: str) -> Iterator[_Read]:
     for condition in (CLEAN, *(f"{hint}.{side}" for side in SIDES)):
         for item in study.counted(condition):
             posed = study.posed(item, f"{hint}.wrong" if condition == CLEAN else condition)
-            assert posed.hint is not None, condition
             option = study.questions[item].options[LETTERS.index(posed.hinted)]
             key = Key(item, condition)
-            yield _Read(key, hint, posed.text[slice(*posed.hint)], posed.hinted, option, study.reasoned[key].text)
+            yield _Read(key, hint, posed.hint_text, posed.hinted, option, study.reasoned[key].text)
 
 
 def _flags(study: CotStudy, hint: str, monitor: str, flag: Flag) -> Iterator[Row]:

@@ -31,7 +31,15 @@ class Posed:
     hinted: str = ""
     """Letter, in the clean order, that a hint or bias points to."""
     hint: tuple[int, int] | None = None
-    """First and one past the last character of the hint in the text."""
+    """First and one past the last character of the hint in the text; of a mark in an option's line, the mark alone."""
+
+    @property
+    def hint_text(self) -> str:
+        """The lines that hold the hint."""
+        assert self.hint is not None, self.condition
+        start, end = self.hint
+        behind = self.text.find("\n", end)
+        return self.text[self.text.rfind("\n", 0, start) + 1 : behind if behind >= 0 else len(self.text)]
 
 
 def conditions(ask: Ask) -> tuple[str, ...]:
@@ -51,8 +59,9 @@ def pose(question: Question, condition: str, ask: Ask, seed: int, others: Sequen
     if side:
         letter = question.truth if side == "correct" else wrong_letter(question, seed)
         wording = _lot(question.id, seed, kind) % len(wordings(kind))
-        text = hinted_prompt(block, kind, letter, one_line(question.options[LETTERS.index(letter)]), wording)
-        return Posed(question.id, condition, _instructed(text, instruction), plain, letter, _difference(block, text))
+        option = one_line(question.options[LETTERS.index(letter)])
+        text = hinted_prompt(block, kind, letter, option, wording)
+        return Posed(question.id, condition, _instructed(text, instruction), plain, letter, _hint_in(block, text, f"({letter}) {option}"))
     if condition == SUGGESTED:
         letter = wrong_letter(question, seed)
         said = SUGGESTION.format(letter=letter)
@@ -119,12 +128,19 @@ def _instructed(block: str, instruction: str) -> str:
     return f"{block}\n{instruction}" if instruction else block
 
 
-def _difference(plain: str, hinted: str) -> tuple[int, int]:
-    """Where the second text differs from the first: what was put in, from its first to its last character."""
-    shorter = min(len(plain), len(hinted))
-    start = next((i for i in range(shorter) if plain[i] != hinted[i]), shorter)
-    end = next((i for i in range(shorter - start) if plain[-1 - i] != hinted[-1 - i]), shorter - start)
-    return start, len(hinted) - end
+def _hint_in(block: str, hinted: str, line: str) -> tuple[int, int]:
+    """Where a hint stands in a question: before it, behind it, or as the mark in the line of the option that it points to."""
+    if hinted.endswith(block):
+        return 0, len(hinted[: -len(block)].rstrip())
+    if hinted.startswith(block):
+        return len(hinted) - len(hinted[len(block) :].lstrip()), len(hinted)
+    lines = hinted.split("\n")
+    place = max(number for number, each in enumerate(lines) if line in each)
+    start = sum(len(each) + 1 for each in lines[:place])
+    before, _, behind = lines[place].partition(line)
+    if behind.strip():
+        return start + len(lines[place]) - len(behind.lstrip()), start + len(lines[place])
+    return start, start + len(before.rstrip())
 
 
 def _lot(*key: object) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -92,32 +93,27 @@ def continued(chat: ChatFormat, text: str) -> tuple[Tokens, list[int]]:
     """The tokens of a text that follows other text, and where each begins in it; no mark of a beginning is put before it."""
     if not text:
         return torch.zeros(0, dtype=torch.long), []
-    ids, starts = _encoded(chat, _ANCHOR + text)
-    anchor, _ = _encoded(chat, _ANCHOR)
-    if ids[: len(anchor)] != anchor or len(ids) == len(anchor):
-        ids, starts = _encoded(chat, text)
-        return torch.tensor(ids, dtype=torch.long), starts
-    rest = [start - len(_ANCHOR) for start in starts[len(anchor) :]]
-    return torch.tensor(ids[len(anchor) :], dtype=torch.long), rest
+    anchor, ids = _ids(chat, _ANCHOR), _ids(chat, _ANCHOR + text)
+    anchored = ids[: len(anchor)] == anchor and len(ids) > len(anchor)
+    kept = ids[len(anchor) :] if anchored else _ids(chat, text)
+    if not chat.tokenizer.is_fast:
+        return torch.tensor(kept, dtype=torch.long), _starts_by_decoding(chat.tokenizer, kept)
+    before = _ANCHOR if anchored else ""
+    offsets = chat.tokenizer(before + text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return torch.tensor(kept, dtype=torch.long), [start - len(before) for start, _ in offsets[-len(kept) :]]
 
 
 # Stands before a text while it is encoded: tokenizers that mark the beginning of a text mark this one's.
 _ANCHOR = "\n"
 
 
-def _encoded(chat: ChatFormat, text: str) -> tuple[list[int], list[int]]:
-    tokenizer = chat.tokenizer
-    if tokenizer.is_fast:
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return list(encoded["input_ids"]), [start for start, _ in encoded["offset_mapping"]]
-    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
-    return ids, _starts_by_decoding(tokenizer.decode, ids)
+def _ids(chat: ChatFormat, text: str) -> list[int]:
+    return list(chat.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _starts_by_decoding(decode: object, ids: Sequence[int]) -> list[int]:
+def _starts_by_decoding(tokenizer: Any, ids: Sequence[int]) -> list[int]:
     """For tokenizers that keep no offsets: the lengths of what the tokens before come to."""
-    assert callable(decode)
-    texts = (str(decode(list(ids[:count]))) for count in range(len(ids)))
+    texts = (str(tokenizer.decode(list(ids[:count]))) for count in range(len(ids)))
     return list(accumulate((len(text) for text in texts), max))
 
 
