@@ -89,13 +89,25 @@ class Bench:
 
 
 def _measured(names: Iterable[str], found: Findings) -> Iterator[Measured]:
-    """Estimates by stem, as the deciding judge sees them; what an edit did to a model that it does not apply to is no measurement."""
-    for stem in names:
-        if found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, stem):
+    """Estimates by stem, as the deciding judge sees them, or every one where none decides.
+
+    What an edit did to a model that it does not apply to is no measurement.
+    """
+    judges = found.read.get("judges")
+    for asked in names:
+        if found.outcome is Outcome.NOT_APPLICABLE and under_edit(found.kind, asked):
             continue
-        named = sorted(name for name in found.estimates if name.partition("@")[0] == stem and "#" not in name)
-        if named:
-            judges = found.read.get("judges")
-            deciding = f"{stem}@{judges[0]}" if isinstance(judges, list) and judges else ""
-            chosen = deciding if deciding in named else named[0]
-            yield Measured(name=chosen, estimate=found.estimates[chosen])
+        named = sorted(name for name in found.estimates if _is_of(name, asked))
+        deciding = f"{asked}@{judges[0]}" if isinstance(judges, list) and judges else ""
+        if deciding in named:
+            named = [deciding]
+        elif deciding:
+            named = named[:1]
+        yield from (Measured(name=name, estimate=found.estimates[name]) for name in named)
+
+
+def _is_of(name: str, asked: str) -> bool:
+    """Whether an estimate is the asked one, by whichever judge; estimates of items only where the item is asked for."""
+    stem, _, item = name.partition("#")
+    asked_stem, _, asked_item = asked.partition("#")
+    return stem.partition("@")[0] == asked_stem and item == asked_item

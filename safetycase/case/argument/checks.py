@@ -16,7 +16,7 @@ from safetycase.sources.located_yaml import LocatedYaml, Place
 _SUPPORT = (NodeType.GOAL, NodeType.STRATEGY, NodeType.SOLUTION)
 _OVERCLAIM = re.compile(r"\b(complian(?:t|ce)|complies|conform\w*|secure|trustworthy|aligned|robust|acceptable)\b", re.IGNORECASE)
 """What a top goal must not say on evidence about the inside of a model alone; `forbidden` holds for every element besides."""
-_ESTIMATE = re.compile(r"^[a-z0-9_]+\.[a-z0-9_-]+\.[a-z0-9_-]+$")
+_ESTIMATE = re.compile(r"^[a-z0-9_]+\.[a-z0-9_-]+\.[a-z0-9_-]+(#[a-z0-9_-]+)?$")
 
 
 def check(written: Written, located: LocatedYaml) -> None:
@@ -184,10 +184,12 @@ def _unedited(binding: Binding) -> bool:
 
 
 def _known(kind: str) -> frozenset[str]:
-    """`quantity.population.condition` of all estimates that a kind may give."""
+    """`quantity.population.condition`, with `#item` where there is one, of all estimates that a kind may give, whoever judges."""
     loaded = kinds.load(kind)
     names = loaded.estimate_names(loaded.Ask(), loaded.Read(), {})
-    return frozenset(name.split("@")[0].split("#")[0] for name in names)
+    parted = [name.partition("#") for name in names]
+    stems = {stem.split("@")[0] for stem, _, _ in parted}
+    return frozenset(stems | {f"{stem.split('@')[0]}#{item}" for stem, mark, item in parted if mark})
 
 
 def _roots(written: Written) -> Problems:
