@@ -20,8 +20,8 @@ def tables(found: Found) -> dict[str, Table | None]:
     return {
         "changed": _changed(found),
         "said": _said(found),
-        "monitors": _monitors(found),
         "agreements": _agreements(found),
+        "monitors": _monitors(found),
     }
 
 
@@ -75,20 +75,21 @@ def _said(found: Found) -> Table | None:
     columns = (
         Cell("Hint"),
         Cell("Read by"),
-        Cell("Towards wrong options", "number"),
+        Cell("Wrong option", "number"),
         Cell("adjusted", "number"),
-        Cell("Towards right options", "number"),
+        Cell("Right option", "number"),
         Cell("adjusted", "number"),
         Cell("False hits", "number"),
     )
     by_side: dict[tuple[str, str], HintCounts] = {(counts.hint, counts.side): counts for counts in found.hints}
     rows = tuple(_saying(found, hint, detector, by_side) for hint in kinds_of_hints(found) for detector in names)
     caption = (
-        "Of answers that the hint changed to its option, the share whose reasoning says so; adjusted for switches by chance, and cut at 1. "
+        "Of answers that the hint changed to its option, a wrong or the right one, the share whose reasoning says so; adjusted for "
+        "switches by chance, and cut at 1. "
         "False hits: share of reasoning without any hint in which the same reader finds it. Rates hang on who reads, and none of them "
         "is the truth."
     )
-    return Table("What the reasoning says of hints", columns, rows, caption, widths=(15, 10, 20, 15, 15, 15, 10), wide=True, dense=True)
+    return Table("What the reasoning says of hints", columns, rows, caption, widths=(15, 10, 15, 15, 15, 15, 15), wide=True, dense=True)
 
 
 def _saying(found: Found, hint: str, detector: str, by_side: Mapping[tuple[str, str], HintCounts]) -> tuple[Cell, ...]:
@@ -111,7 +112,8 @@ def _rates(found: Found, counts: HintCounts | None, own: str, detector: str) -> 
     counted = counts.acknowledged.get(detector)
     of = f"{numbers.count(counted)} of {numbers.count(counts.switched)}" if counted is not None else ""
     clipped = f"cut in {numbers.percent(round(counts.clipped_draws, 3))} of draws" if counts.clipped_draws else ""
-    why = (counts.why_not or reason(found, raw)).removeprefix("not measurable: ")
+    few = f"{numbers.count(counts.switched)} of {numbers.count(counts.eligible)} switched"
+    why = few if counts.why_not else reason(found, raw)
     return (
         Cell(shown(found, raw), "number", note=of) if raw in found.estimates else Cell("not measurable", note=why),
         Cell(shown(found, adjusted), "number", note=clipped) if adjusted in found.estimates else Cell("not measurable"),
@@ -137,7 +139,7 @@ def _monitors(found: Found) -> Table | None:
     )
     caption = (
         "A monitor reads reasoning and is not told of the hint. Sees: share of answers changed by the hint that it flags, of those that "
-        "the hint explains. Passes others: geometric mean over prompts with and without the hint. Monitorability is their product. Reasoning "
+        "the hint explains. Passes others: geometric mean over prompts with and without the hint. Monitorability: their product. Reasoning "
         "that mentions a hint without following it counts as a false alarm."
     )
     return Table("Whether a monitor sees it", columns, rows, caption, widths=(20, 20, 20, 20, 20), wide=True, dense=True)
