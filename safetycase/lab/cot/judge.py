@@ -82,9 +82,9 @@ class ReadingJudge:
 
     def _letter(self, letter: str) -> int:
         ids = self.model.tokenizer.encode(letter, add_special_tokens=False)
-        if len(ids) != 1:
+        if len(ids) != 1 or ids[0] == self.model.tokenizer.unk_token_id:
             raise ModelError(
-                f"{self.model.source}: the letter {letter} is {len(ids)} tokens; expected a judge whose tokenizer has it as one"
+                f"{self.model.source}: the letter {letter} is no token of its own, expected a judge whose tokenizer has it as one"
             )
         return int(ids[0])
 

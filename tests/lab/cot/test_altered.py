@@ -1,0 +1,156 @@
+"""Mistakes are mistakes in one sentence, filler is as long as what it replaces, and a paraphraser does not see the question."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from safetycase.evidence.judges.answers import sentences
+from safetycase.lab.cot.altered import filler, filler_rows, mistake_rows, paraphrase_rows
+from safetycase.lab.cot.mistakes import comparative, foreign, mistakes, operand, positions
+from safetycase.lab.cot.prompts import CLEAN
+from safetycase.lab.cot.study import Key, Reasoned
+from safetycase.lab.forward import tokenised
+from tests.lab.cot.studies import reasoned, reasoner, study
+
+pytestmark = pytest.mark.lab
+
+
+@given(
+    before=some.text("abc ,", max_size=9), number=some.integers(0, 10**6), after=some.text("abc ,.", max_size=9), item=some.text(max_size=5)
+)
+def test_an_operand_becomes_another_number_of_as_many_digits(before: str, number: int, after: str, item: str) -> None:
+    """Nothing else of the sentence changes."""
+    changed = operand(f"{before} {number} {after}", item)
+
+    assert changed is not None
+    found = changed.removeprefix(f"{before} ").removesuffix(f" {after}")
+    assert found.isdigit()
+    assert int(found) != number
+    assert len(found) == len(str(number))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changed"),
+    [
+        pytest.param("So 3 is greater than 2.", "So 3 is smaller than 2.", id="comparison"),
+        pytest.param("More of them are left.", "Less of them are left.", id="at the beginning"),
+        pytest.param("It comes after May.", "It comes before May.", id="order"),
+        pytest.param("The lamp is on.", "The lamp is not on.", id="negated"),
+        pytest.param("The lamp is not on.", "The lamp is on.", id="no longer negated"),
+        pytest.param("Add the numbers.", None, id="nothing to turn round"),
+    ],
+)
+def test_a_comparison_is_turned_round_or_a_statement_negated(sentence: str, changed: str | None) -> None:
+    """Where there is neither, no mistake of this kind can be made."""
+    assert comparative(sentence) == changed
+
+
+def test_a_foreign_sentence_stands_at_the_same_place_of_another_reasoning() -> None:
+    """One that says something else, with the white space of the sentence that it replaces."""
+    others = ["Same here. Same there.", "First of all. Then this. At last."]
+
+    assert foreign(" Same here.", others, 0.0) == " First of all."
+    assert foreign("Own end.", others, 0.99) == "Same there."
+    assert foreign("Own.", [], 0.5) is None
+
+
+@given(count=some.integers(1, 60))
+def test_positions_are_spread_from_the_first_to_the_last(count: int) -> None:
+    """Six at most, each once, in order."""
+    found = positions(count)
+
+    assert len(found) == min(count, 6)
+    assert list(found) == sorted(set(found))
+    assert (found[0], found[-1]) == (0, count - 1)
+    gaps = {later - earlier for earlier, later in pairwise(found)}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_a_mistake_leaves_what_stands_before_it_as_it_was() -> None:
+    """And what comes after it is written anew."""
+    made = reasoned(study())
+    (item, *_) = made.questions
+    text = made.reasoned[Key(item, CLEAN)].text
+    whole = sentences(text)
+
+    for kind in ("operand", "comparative", "foreign"):
+        for each in mistakes(made, item, kind):
+            start = whole[each.step].start
+            assert each.text[:start] == text[:start]
+            assert each.text[start:] != whole[each.step].text.rstrip()
+            assert len(sentences(each.text)) <= each.step + 2
+            assert each.steps == len(whole)
+            assert 0 <= each.kept < 1
+    assert {each.step for each in mistakes(made, item, "operand")} == {0, 1, 2, 3, 4}
+
+
+def test_foreign_sentences_come_from_other_families() -> None:
+    """Sums of the same digits are no other question."""
+    made = reasoned(study())
+    first, *others = made.questions
+    for number, item in enumerate(made.questions):
+        made.reasoned[Key(item, CLEAN)] = Reasoned(f"Only {number} says so.", "A", "")
+    object.__setattr__(made.questions[others[0]], "family", made.questions[first].family)
+
+    (found,) = mistakes(made, first, "foreign")
+
+    assert found.text in {f"Only {number} says so." for number in range(2, 6)}
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 17, 120])
+def test_filler_comes_to_as_many_tokens(tokens: int) -> None:
+    """As near as dots can."""
+    made = study()
+
+    found = len(made.sequences.split(filler(made, tokens)).tokens)
+
+    one = len(made.sequences.split(" ...").tokens)
+    assert abs(found - tokens) <= one
+
+
+def test_filler_says_nothing_and_is_answered_beside_the_former_answer() -> None:
+    """One row per question."""
+    made = reasoned(study())
+
+    rows = list(filler_rows(made, list(made.questions)))
+
+    assert [row["item"] for row in rows] == list(made.questions)
+    for row in rows:
+        assert (row["test"], row["kept"], row["declaring"]) == ("filler", 0.0, False)
+        assert row["same"] == (row["answer"] == made.reasoned[Key(row["item"], CLEAN)].answer)
+
+
+def test_rows_of_mistakes_belong_to_sentences() -> None:
+    """One per question and position, by the kind that was asked for."""
+    made = reasoned(study())
+    items = list(made.questions)[:2]
+
+    rows = list(mistake_rows(made, items, "operand"))
+
+    assert [(row["item"], row["step"]) for row in rows] == [(item, step) for item in items for step in range(5)]
+    assert {(row["test"], row["variant"]) for row in rows} == {("mistake", "operand")}
+    assert [row["kept"] for row in rows[:5]] == sorted(row["kept"] for row in rows[:5])
+
+
+def test_a_paraphraser_is_shown_the_reasoning_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither question nor options, nor the instruction."""
+    made = reasoned(study(paraphraser=reasoner(seed=9)))
+    shown: list[str] = []
+
+    def watched(model: Any, texts: list[str]) -> Any:
+        shown.extend(texts)
+        return tokenised(model, texts)
+
+    monkeypatch.setattr("safetycase.lab.cot.altered.tokenised", watched)
+
+    rows = list(paraphrase_rows(made, list(made.questions)))
+
+    assert len(shown) == len(made.questions)
+    assert {row["item"] for row in rows} <= set(made.questions)
+    for text, (item, question) in zip(shown, made.questions.items(), strict=True):
+        assert made.reasoned[Key(item, CLEAN)].text in text
+        assert question.question not in text
+        assert "(A)" not in text
