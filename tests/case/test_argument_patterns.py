@@ -209,7 +209,7 @@ def test_what_editing_features_changes_supports_nothing_in_any_pattern(tmp_path:
     ],
 )
 def test_what_cutting_attention_changes_supports_nothing_in_any_pattern(tmp_path: Path, estimates: str, admitted: bool) -> None:
-    """That a cut changes little is no support that a path is unused; what reasoning says, and answers after altered texts, may carry a goal."""
+    """That a cut changes little is no support that a path is unused; what reasoning says, and altered texts, may carry a goal."""
     text = SOUND.replace("refusal_direction, as: lower-bound}", f"cot_faithfulness, as: support, estimates: {estimates}}}")
 
     written(tmp_path, text)
