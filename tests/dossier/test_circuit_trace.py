@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from safetycase.case.goals import NodeType
 from safetycase.case.judging import Judged
 from safetycase.case.requirements.coverage import Answers, coverage
 from safetycase.case.requirements.covered import EvidenceState
-from safetycase.case.requirements.loading import load_packs
+from safetycase.case.requirements.loading import Packs, load_packs
 from safetycase.case.wording import forbidden
 from safetycase.dossier import exhibits
 from safetycase.dossier.documents import _attachments
@@ -375,6 +376,11 @@ def test_a_hypothesis_that_does_not_hold_explains_nothing(row: str, counts: bool
     assert counts or line.unmet == ("the hypothesis does not hold in its own tests",)
 
 
+@cache
+def packs() -> Packs:
+    return load_packs(bundled())
+
+
 def bearing(row: str, result: Found) -> list[EvidenceState]:
     """How the findings stand in the slots of a requirement, for a provider that both laws bind."""
     answers = Answers(
@@ -387,7 +393,7 @@ def bearing(row: str, result: Found) -> list[EvidenceState]:
         prefills={},
         as_of=cases.TODAY,
     )
-    rows = {each.id: each for each in coverage(load_packs(bundled()), answers)}
+    rows = {each.id: each for each in coverage(packs(), answers)}
     return [line for slot in rows[row].slots for line in slot.evidence if line.kind == "circuit_trace"]
 
 
