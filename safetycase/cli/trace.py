@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from safetycase.cli.console import say
 from safetycase.cli.options import json_option, remote_code_option
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from safetycase.lab.model import LoadedModel
 
 SHARE = click.FloatRange(0, 1)
+OF_TRACING = (
+    "revision", "chat", "target", "max_logits", "logit_mass", "plus", "minus", "vector", "site", "position", "max_features", "other_model",
+)  # fmt: skip
+"""What says how a graph is traced."""
 
 
 @click.command()
@@ -104,11 +109,21 @@ def _check_given(given: dict[str, Any]) -> None:
     asked = [given[name] is not None for name in ("source", "dictionaries", "prompt")]
     if any(asked) if given["made"] else not all(asked):
         raise click.UsageError("expected --model, --dictionaries and --prompt, or --graph alone")
+    if given["made"]:
+        _refuse_of_tracing()
     needs = {"logits": (), "difference": ("plus", "minus"), "log-odds": ("plus",), "direction": ("vector", "site")}[given["target"]]
     for option in ("plus", "minus", "vector", "site"):
         if bool(given[option]) != (option in needs):
             what = "needs" if option in needs else "takes no"
             raise click.UsageError(f"--target {given['target']} {what} --{option}")
+
+
+def _refuse_of_tracing() -> None:
+    """A graph made before keeps its target and its features: an option that would change them is refused, not left aside."""
+    context = click.get_current_context()
+    for name in OF_TRACING:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--graph takes no --{name.replace('_', '-')}: a graph made before is not traced again")
 
 
 def _read(path: Path) -> "tuple[AttributionGraph, _About]":
@@ -204,6 +219,8 @@ def _one_token(pass_: "FrozenPass", texts: "Sequence[str]") -> list[int]:
         if len(ids) != 1:
             pieces = pass_.model.tokenizer.convert_ids_to_tokens(ids)
             raise ModelError(f"target {text!r}: found {len(ids)} tokens {pieces}, expected a text that is one token")
+        if ids[0] == pass_.model.tokenizer.unk_token_id and text != pass_.model.tokenizer.unk_token:
+            raise ModelError(f"target {text!r}: the model's tokenizer does not know it, expected a text that is one token")
         found += ids
     return found
 
@@ -285,7 +302,7 @@ def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: in
 def _say(told: dict[str, Any], graph: "AttributionGraph") -> None:
     say(f"replacement {told['replacement']:.3f}, completeness {told['completeness']:.3f}, error share {told['error_share']:.3f}")
     if told["exactness"] is not None:
-        say(f"no node carries {told['unattributed_share']:.1%} of what drives the graph; edge sums are exact to {told['exactness']:.1e}")
+        say(f"{told['unattributed_share']:.1%} of what drives the graph is in no node; edge sums are exact to {told['exactness']:.1e}")
     kept = f"kept {told['nodes_kept']:,} of {graph.size:,} nodes and {told['edges_kept']:,} edges"
     beside = told["random_subgraphs"]
     if beside is None:

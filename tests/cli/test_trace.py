@@ -117,6 +117,8 @@ def test_other_targets(options: list[str], kind: str, direction: Path, safetycas
         pytest.param({"--dictionaries": "nowhere"}, "nowhere", id="no such folder"),
         pytest.param({"--model": "organism:refusr"}, "did you mean 'refuser'?", id="no such model"),
         pytest.param({"--target": "log-odds", "--plus": "two words"}, "expected a text that is one token", id="a text of two tokens"),
+        pytest.param({"--target": "log-odds", "--plus": "\u2603"}, "one token", id="a text that the tokenizer does not know"),
+        pytest.param({"--target": "difference", "--plus": " I", "--minus": " I"}, "is zero", id="a difference of nothing"),
         pytest.param({"--target": "direction", "--site": "resid_pre.2", "--vector": "no.safetensors"}, "no.safetensors", id="no vector"),
     ],
 )
@@ -161,6 +163,7 @@ def test_a_hostile_graph_runs_nothing(safetycase: Run, tmp_path: Path) -> None:
     assert ran.code == 1
     assert "nothing of it was run" in ran.err
     assert len(ran.err.splitlines()) == 1
+    assert "weights_only" not in ran.err
     assert not mark.exists()
 
 
@@ -208,6 +211,26 @@ def test_wrong_usage(options: list[str], said: str, safetycase: Run, tmp_path: P
 
     assert ran.code == 2
     assert said in ran.err
+
+
+@pytest.mark.parametrize("option", [("--target", "logits"), ("--max-features", "5"), ("--chat",), ("--position", "-1")])
+def test_a_graph_made_before_is_not_traced_again(option: tuple[str, ...], safetycase: Run, tmp_path: Path) -> None:
+    """What would change the graph is refused, so that nobody reads one target's scores as another's."""
+    ran = safetycase("trace", "--graph", "graph.safetensors", "--out", tmp_path, *option)
+
+    assert ran.code == 2
+    assert f"--graph takes no {option[0]}" in ran.err
+
+
+def test_a_text_that_is_unknown_is_no_target(safetycase: Run, tmp_path: Path) -> None:
+    """Its one token is the one for all unknown texts, which is not what was asked for."""
+    golden("jumprelu")
+    given = {"--model": str(FOLDER / "model"), "--dictionaries": str(FOLDER / "transcoders_jumprelu"), "--prompt": PROMPT}
+
+    ran = safetycase("trace", *_arguments(given), "--out", tmp_path / "out", "--target", "log-odds", "--plus", "zzz")
+
+    assert ran.code == 1
+    assert "tokenizer does not know it" in ran.err.splitlines()[-1]
 
 
 def test_dictionaries_of_another_model_go_on_where_that_is_meant(safetycase: Run, tmp_path: Path) -> None:
