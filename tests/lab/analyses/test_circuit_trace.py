@@ -49,7 +49,7 @@ ASK = Ask(
     refusal_tokens=("I", "Sorry"),
 )
 WITHOUT = ASK.model_copy(update={"patching_pairs": 0, "edge_pairs": 0, "behaviour_prompts": 0, "examples": 0})
-SMALLEST = WITHOUT.model_copy(update={"n_discovery": 8, "n_confirmation": 8, "random_circuits": 4})
+SMALLEST = WITHOUT.model_copy(update={"n_discovery": 8, "n_confirmation": 8, "random_circuits": 19})
 """For what needs no test of a circuit."""
 READ = Read(resamples=200)
 
