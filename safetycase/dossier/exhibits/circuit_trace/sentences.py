@@ -161,8 +161,8 @@ def _standing(found: Found) -> str:
     if not found.holds:
         return _why_not(found)
     return (
-        f"A hypothesis of how refusal comes about stands so far: {_members(found)} recur more often in graphs of harmful prompts than of "
-        "the harmless prompts matched to them, and necessity, sufficiency and completeness pass beside random circuits."
+        f"A hypothesis of how refusal comes about stands so far: {_members(found)} recur{'s' if len(found.members) == 1 else ''} "
+        "more often in graphs of harmful prompts than of the harmless prompts matched to them, and necessity, sufficiency and completeness pass beside random circuits."
     )
 
 
@@ -175,7 +175,7 @@ def _why_not(found: Found) -> str:
         *([f"{_and(missing)} could not be tested"] if missing else []),
     ]
     why = "; ".join(parts) or "the effect is smaller than the declared minimum"
-    return f"The hypothesis does not hold: {_members(found)} were selected, but {why}."
+    return f"The hypothesis does not hold: {_members(found)} {'was' if len(found.members) == 1 else 'were'} selected, but {why}."
 
 
 def _verdict(found: Found) -> str:
