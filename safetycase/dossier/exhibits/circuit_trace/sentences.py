@@ -162,7 +162,8 @@ def _standing(found: Found) -> str:
         return _why_not(found)
     return (
         f"A hypothesis of how refusal comes about stands so far: {_members(found)} recur{'s' if len(found.members) == 1 else ''} "
-        "more often in graphs of harmful prompts than of the harmless prompts matched to them, and necessity, sufficiency and completeness pass beside random circuits."
+        "more often in graphs of harmful prompts than of the harmless prompts matched to them, "
+        "and necessity, sufficiency and completeness pass beside random circuits."
     )
 
 
