@@ -270,9 +270,30 @@ def test_what_is_explained_of_a_change_is_a_share_and_no_difference() -> None:
     exhibit = shown(traced.found())
     rows = exhibit.tables["predictions"].rows
 
-    assert [row[1].text for row in rows] == [f"55{THIN}% [45, 65]", f"31{THIN}% [16, 46]"]
+    assert [row[1].text for row in rows] == [f"55{THIN}% [45, 65]", f"31{THIN}% [16, 46]", "–"]
     assert f"55{THIN}% [45, 65]" in exhibit.more
     assert exhibit.key_numbers[2].value == f"55{THIN}%"
+
+
+def test_what_the_class_alone_explains_leads_nowhere() -> None:
+    """The number of both classes together stands in the table alone, beside what the mean of the class explains of it."""
+    exhibit = shown(traced.found())
+    both = [row[3].text for row in exhibit.tables["predictions"].rows]
+
+    assert both == [f"83{THIN}% [77, 88]", f"79{THIN}% [74, 84]", f"65{THIN}% [60, 71]"]
+    assert not any(both[0] in text for text in (exhibit.sentence, exhibit.more, exhibit.scope))
+    assert "32 unseen harmful prompts" in exhibit.key_numbers[2].text
+
+
+def test_a_prediction_worse_than_the_mean_says_so() -> None:
+    """A negative share of variance is not left to the reader."""
+    whole = traced.found()
+    worse = {**whole.estimates, "explained_change.harmful.circuit": estimate(-0.4, 0.2, n=32)}
+    exhibit = shown(whole.model_copy(update={"estimates": worse}))
+
+    assert "below 0 is worse than their mean" in exhibit.more
+    assert "below 0" in exhibit.key_numbers[2].text
+    assert "below 0 is worse than their mean" not in shown(whole).more
 
 
 def test_without_transcoders_patching_leads() -> None:
@@ -330,7 +351,7 @@ def test_a_model_card_names_the_key_estimates() -> None:
     names = {metric["args"]["estimate"] for result in results(story.case, story.findings) for metric in result["metrics"]}
 
     assert {"error_share.harmful.graph", "log_odds_change.harmful.ablated", "refusal_rate.harmful.ablated@arditi-12"} <= names
-    assert {"explained_change.confirmation.circuit", "explained_change.confirmation.probe", "cpr.matched.edge-circuit"} <= names
+    assert {"explained_change.harmful.circuit", "explained_change.harmful.probe", "cpr.matched.edge-circuit"} <= names
     assert "The hypothesis does not hold" in section(story.case, {traced.STEP: traced.found(holds=False)}, version="1.0.0", made=cases.MADE)
 
 

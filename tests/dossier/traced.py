@@ -235,8 +235,13 @@ def _tested(holds: bool) -> dict[str, Estimate]:
         "faithfulness.harmful.rest": estimate(0.14, 0.1, n=32, nulls=rest),
         "node_prediction.harmful.nodes": estimate(0.91, 0.05, Unit.CORRELATION, n=140),
         "edge_prediction.harmful.edges": estimate(0.62, 0.1, Unit.CORRELATION, n=310),
-        "explained_change.confirmation.circuit": estimate(0.55, 0.2, n=64),
-        "explained_change.confirmation.probe": estimate(0.31, 0.3, n=64),
+        "explained_change.harmful.circuit": estimate(0.55, 0.2, n=32),
+        "explained_change.harmful.probe": estimate(0.31, 0.3, n=32),
+        "explained_change.harmless.circuit": estimate(-0.2, 0.3, n=32),
+        "explained_change.harmless.probe": estimate(-0.1, 0.3, n=32),
+        "explained_change.confirmation.circuit": estimate(0.83, 0.1, n=64),
+        "explained_change.confirmation.probe": estimate(0.79, 0.1, n=64),
+        "explained_change.confirmation.class-mean": estimate(0.65, 0.1, n=64),
         "incoherent_rate.harmful.ablated": estimate(0.04, 0.08, n=24),
     }
     for judge in _JUDGES:

@@ -20,7 +20,7 @@ from safetycase.dossier.exhibits.circuit_trace.words import (
 )
 from safetycase.dossier.page import Cell, Table
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
-from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, SCORES, SUBGRAPH_SCORES, edge_share
+from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, PREDICTED, SCORES, SUBGRAPH_SCORES, edge_share
 from safetycase.evidence.record import Estimate, Null, Unit
 
 _MOST_EDGES = 40
@@ -286,21 +286,23 @@ def _change(found: Found, name: str) -> Cell:
 
 def _predictions(found: Found) -> Table | None:
     named = (
-        (
-            "explained_change.confirmation.circuit",
-            "The graphs",
-            "each prompt's own graph, before the run; slope and intercept from discovery prompts",
-        ),
-        ("explained_change.confirmation.probe", "A linear probe", found.prediction_note or "fitted on discovery prompts"),
+        ("circuit", "The graphs", "each prompt's own graph, before the run; slope and intercept from discovery prompts of both classes"),
+        ("probe", "A linear probe", found.prediction_note or "fitted on discovery prompts"),
+        ("class-mean", "The class alone", "the mean change of harmful, or of harmless, discovery prompts"),
     )
-    rows = tuple((Cell(what, note=how), Cell(shown(found, name), "number")) for name, what, how in named if name in found.estimates)
-    if not rows:
+    if not any(name.startswith("explained_change.") for name in found.estimates):
         return None
+    rows = tuple(
+        (Cell(what, note=how), *(Cell(shown(found, f"explained_change.{prompts}.{condition}"), "number") for prompts in PREDICTED))
+        for condition, what, how in named
+    )
+    columns = (Cell("Predicted by"), Cell("R², harmful", "number"), Cell("R², harmless", "number"), Cell("R², both", "number"))
     caption = (
         "Out-of-sample R² of the change of refusal log-odds under ablation of the members, prompt by prompt on confirmation prompts. 0 is "
-        "the mean change of discovery prompts; below 0 is worse than that."
+        "the mean change of the discovery prompts of the class, in the last column of both classes together; below 0 is worse than that. "
+        "What is explained of both together is in part that the classes differ: the last row knows of nothing else."
     )
-    return Table("Prediction of unseen prompts", (Cell("Predicted by"), Cell("R²", "number")), rows, caption, widths=(65, 35))
+    return Table("Prediction of unseen prompts", columns, rows, caption, widths=(40, 20, 20, 20))
 
 
 def _top_edges(found: Found) -> Table | None:

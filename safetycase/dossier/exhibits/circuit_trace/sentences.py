@@ -22,7 +22,7 @@ NOT_SHOWN_BY_PATCHING = (
 )
 _MOST_SITES = 4
 _CHANGE = "log_odds_change.harmful.ablated"
-_EXPLAINED, _PROBE = "explained_change.confirmation.circuit", "explained_change.confirmation.probe"
+_EXPLAINED, _PROBE = "explained_change.harmful.circuit", "explained_change.harmful.probe"
 
 
 def lead(found: Found) -> str:
@@ -94,7 +94,7 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
         wanted = [
             ("error_share.harmful.graph", "of the influence on the target enters through errors of the transcoders, {n} graphs"),
             (_CHANGE, "change of refusal log-odds with the members ablated, {n} prompts"),
-            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen prompts{beside}"),
+            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen harmful prompts{beside}{_below(found)}"),
         ]
     return tuple(_key_number(found, name, text) for name, text in wanted)
 
@@ -219,9 +219,14 @@ def _cost(found: Found) -> str:
 def _predicted(found: Found) -> Iterator[str]:
     if _EXPLAINED in found.estimates:
         yield (
-            f"On unseen prompts the graphs predict {shown(found, _EXPLAINED)} of the variance of what ablation changes, beside "
-            f"{shown(found, _PROBE)} by a linear probe; 0 is the mean change of discovery prompts."
+            f"On unseen harmful prompts the graphs predict {shown(found, _EXPLAINED)} of the variance of what ablation changes, beside "
+            f"{shown(found, _PROBE)} by a linear probe; 0 is the mean change of harmful discovery prompts{_below(found)}."
         )
+
+
+def _below(found: Found) -> str:
+    estimate = found.estimates.get(_EXPLAINED)
+    return "; below 0 is worse than their mean" if estimate is not None and estimate.value < 0 else ""
 
 
 def _provenance(found: Found) -> Iterator[str]:

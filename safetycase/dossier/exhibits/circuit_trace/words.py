@@ -52,6 +52,7 @@ _CONDITIONS = {
     "rest": "members ablated, all other features kept",
     "circuit": "predicted by the graphs",
     "probe": "predicted by a linear probe",
+    "class-mean": "predicted by the mean of the class",
     "denoised": "one harmful state into the harmless run",
     "noised": "one harmless state into the harmful run",
     "edge-circuit": "strongest edges",

@@ -43,8 +43,9 @@ OF_ABLATION = (
     "of evidence.",
     "Random circuits are matched by layer, role, size and how often they are active, not by meaning: some of their features may truly "
     "take part, which makes the tests stricter.",
-    "Part of what is explained of the change over confirmation prompts is the difference between harmful and harmless ones, which any "
-    "predictor that tells them apart explains too; the probe beside it shows how much.",
+    "Part of what is explained of the change over confirmation prompts of both classes is the difference between harmful and harmless "
+    "ones, which any predictor that tells them apart explains too: the mean of the class beside it shows how much, and what is explained "
+    "within a class is free of it.",
 )
 OF_PATCHING = (
     "Patching the residual stream at one layer and role moves all that is there at once: it shows where the difference between two "

@@ -77,6 +77,37 @@ def test_a_perfect_prediction_has_no_interval_and_a_biased_half_is_not_forgiven(
     assert "there is no line" in flat.absent[name]
 
 
+def test_what_tells_the_classes_apart_explains_nothing_within_a_class() -> None:
+    """A prediction that knows the class and nothing else: much of both together, as the class alone does, and nothing of either."""
+    flat = {"harmful": -4.0, "harmless": 0.0}
+    what = changed("predictions", predicted=lambda row: flat[row["population"]] + 1e-6 * len(row["item"]) * row["measured"])
+    both, alone = (what.estimates[f"explained_change.confirmation.{each}"] for each in ("circuit", "class-mean"))
+
+    assert alone.value > 0.9
+    assert both.value == pytest.approx(alone.value, abs=0.01)
+    for population in flat:
+        assert what.estimates[f"explained_change.{population}.circuit"].value < 0.1
+
+
+def test_shares_explained_come_out_as_by_hand() -> None:
+    """One line for both classes; squares around the mean of the class's own discovery prompts, or of all of them."""
+    rows = [dict(row) for row in tables().table("predictions").rows()]
+    known, unseen = ([row for row in rows if (row["split"] == "test") == tested] for tested in (False, True))
+    slope, intercept = np.polyfit([row["predicted"] for row in known], [row["measured"] for row in known], 1)
+
+    def squares(of: list[dict[str, Any]], around: Any) -> float:
+        return sum((row["measured"] - around(row)) ** 2 for row in of)
+
+    means = {each: float(np.mean([row["measured"] for row in known if row["population"] == each])) for each in ("harmful", "harmless")}
+    centre = float(np.mean([row["measured"] for row in known]))
+    for each in means:
+        own = [row for row in unseen if row["population"] == each]
+        wanted = 1 - squares(own, lambda row: intercept + slope * row["predicted"]) / squares(own, lambda row: means[row["population"]])
+        assert found().estimates[f"explained_change.{each}.circuit"].value == pytest.approx(wanted)
+    baseline = 1 - squares(unseen, lambda row: means[row["population"]]) / squares(unseen, lambda _: centre)
+    assert found().estimates["explained_change.confirmation.class-mean"].value == pytest.approx(baseline)
+
+
 def test_the_patched_cell_is_chosen_on_discovery_pairs() -> None:
     """A cell that carries more on confirmation pairs alone is not the one that is named."""
 
