@@ -201,7 +201,13 @@ def _scores() -> dict[str, Estimate]:
         "log_odds.harmless.baseline": estimate(-5.2, 0.8, Unit.NATS, n=32),
     }
     for population in ("harmful", "harmless"):
-        for score, value in (("replacement", 0.71), ("completeness", 0.83), ("error_share", 0.29), ("unattributed_share", 0.06)):
+        for score, value in (
+            ("replacement", 0.71),
+            ("completeness", 0.83),
+            ("error_share", 0.29),
+            ("unattributed_share", 0.06),
+            ("reconstructed", 0.77),
+        ):
             named[f"{score}.{population}.graph"] = estimate(value, 0.05, n=64)
         for score, value in (("subgraph_replacement", 0.64), ("subgraph_completeness", 0.78)):
             named[f"{score}.{population}.pruned"] = estimate(

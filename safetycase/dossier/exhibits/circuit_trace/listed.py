@@ -34,6 +34,7 @@ _SCORE_WORDS = {
     "completeness": ("Completeness score", "share of what nodes read, by influence, that is not error"),
     "error_share": ("Error share", "of the influence on the target, what enters through errors"),
     "unattributed_share": ("Unattributed share", "of what nodes and target read, what no node carries: biases, positions without nodes"),
+    "reconstructed": ("Reconstructed", "of the variance of what MLPs write on a prompt; below 0 is worse than its mean"),
     "subgraph_replacement": ("Replacement, pruned", "what was pruned counts as error"),
     "subgraph_completeness": ("Completeness, pruned", "what was pruned counts as error"),
 }

@@ -11,6 +11,7 @@ QUANTITIES = {
     "completeness": "completeness score of the whole graph",
     "error_share": "share of influence that enters through errors of the transcoders",
     "unattributed_share": "share that no node carries",
+    "reconstructed": "share of the variance of what MLPs write that the transcoders reconstruct",
     "subgraph_replacement": "replacement score of the pruned graph",
     "subgraph_completeness": "completeness score of the pruned graph",
     "active_features": "active features",
@@ -148,7 +149,9 @@ def error_beside(found: Found, population: str = "harmful") -> str:
     name = f"error_share.{population}.graph"
     if name not in found.estimates:
         return f"What share of the influence enters through errors of the transcoders is not known: {why_absent(name, found)}."
-    return f"Errors of the transcoders carry {shown(found, name)} of the influence on the target in graphs of {population} prompts."
+    given = f"reconstructed.{population}.graph"
+    beside = f"; they reconstruct {shown(found, given)} of the variance of what MLPs write" if given in found.estimates else ""
+    return f"Errors of the transcoders carry {shown(found, name)} of the influence on the target in graphs of {population} prompts{beside}."
 
 
 _HARD = "\N{NO-BREAK SPACE}"

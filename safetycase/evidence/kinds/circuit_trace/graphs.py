@@ -32,10 +32,14 @@ def graphs(seen: Observed, read: Read, estimates: Estimates) -> None:
 
 
 def _put_scores(seen: Observed, population: str, rows: Table, read: Read, estimates: Estimates) -> None:
-    items = rows["item"].tolist()
     for score in SCORES:
-        made = partial(seen.mean, items, rows[score], read, bounds=SHARE)
+        known = rows.take(np.isfinite(rows[score]))
+        if not len(known):
+            estimates.miss([f"{score}.{population}.graph"], "it could be had of no graph")
+            continue
+        made = partial(seen.mean, known["item"].tolist(), known[score], read, bounds=None if score == "reconstructed" else SHARE)
         estimates.put(f"{score}.{population}.graph", made, Unit.FRACTION)
+    items = rows["item"].tolist()
     for score in SUBGRAPH_SCORES:
         made = partial(seen.mean, items, rows[score], read, bounds=SHARE)
         nulls = _nulls(seen, items, score.removeprefix("subgraph_"), float(rows[score].mean()))

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from safetycase.evidence.kinds.circuit_trace.params import Ask, Read
 
-SCORES = ("replacement", "completeness", "error_share", "unattributed_share")
-"""Of whole graphs."""
+SCORES = ("replacement", "completeness", "error_share", "unattributed_share", "reconstructed")
+"""Of whole graphs; the last is no share of a graph, and may lie below 0."""
 SUBGRAPH_SCORES = ("subgraph_replacement", "subgraph_completeness")
 """Of pruned graphs, beside random subgraphs."""
 GRAPHED = ("harmful", "harmless")

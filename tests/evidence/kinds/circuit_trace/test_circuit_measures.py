@@ -43,6 +43,18 @@ def test_scores_rest_on_confirmation_prompts() -> None:
     assert what.estimates["error_share.harmful.graph"] == found().estimates["error_share.harmful.graph"]
 
 
+def test_what_transcoders_reconstruct_may_lie_below_nothing() -> None:
+    """No bound at 0 hides transcoders of another model; prompts on which nothing varies are left out, and counted."""
+    bad = found(reconstructed=-1.5).estimates["reconstructed.harmful.graph"]
+    some = changed("graphs", reconstructed=lambda row: None if row["item"].endswith("001") else row["reconstructed"])
+    none = changed("graphs", reconstructed=lambda row: None)
+
+    assert bad.value == pytest.approx(-1.5, abs=0.03)
+    assert bad.low < bad.value < bad.high < 0
+    assert some.estimates["reconstructed.harmful.graph"].n == found().estimates["reconstructed.harmful.graph"].n - 1
+    assert none.absent["reconstructed.harmful.graph"] == "it could be had of no graph"
+
+
 def test_predictions_of_nodes_and_edges_are_ranked_against_what_was_measured() -> None:
     """Good predictions correlate, those that tell nothing do not, and the figure has every point."""
     good, bad = found(), found(prediction=0.0)
