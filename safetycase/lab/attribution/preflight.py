@@ -95,9 +95,10 @@ def _sizes(
 
 
 def free_memory(model: LoadedModel) -> int:
-    """Bytes that are free on the model's device."""
+    """Bytes that are free on the model's device, with what torch holds of it without using it."""
     if model.device.type == "cuda":
-        return int(torch.cuda.mem_get_info(model.device)[0])
+        kept_back = torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
+        return int(torch.cuda.mem_get_info(model.device)[0]) + kept_back
     try:
         with open("/proc/meminfo") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
