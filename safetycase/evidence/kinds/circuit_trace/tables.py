@@ -184,8 +184,8 @@ PATCHING = TableSpec(
 EDGES = TableSpec(
     name="edges", format="parquet", optional=True, about="Edge attribution with integrated gradients, mean over discovery pairs.",
     columns=(
-        _column("source", "string", "Writer: embedding, a<layer>.h<head>, attention<layer>, or m<layer>."),
-        _column("target", "string", "Reader: a<layer>.h<head> (with .q, .k, .v where told apart), attention<layer>, m<layer>, or logits."),
+        _column("source", "string", "Writer: embed, head.<layer>.<head> (attn.<layer> where heads are not told apart), or mlp.<layer>."),
+        _column("target", "string", "Reader: head.<layer>.<head>.q, .k or .v (attn.<layer> where heads are not told apart), mlp.<layer>, or logits."),
         _column("score", "float", "Attributed change of the log-odds when the edge carries the other prompt's value.", Unit.NATS),
         _column("rank", "int", "Place by absolute score, from 1."),
     ),
