@@ -41,7 +41,7 @@ def _row(study: TraceStudy, population: str, prompt: Prompt) -> Row:
     pass_ = frozen_pass(study.model, study.transcoders, study.tokens[prompt.id])
     target = study.functional.target(pass_)
     graph = attribute_pass(pass_, [target], max_features=study.ask.max_features)
-    nodes = _drawn(graph, study)
+    nodes = _drawn(graph, study, prompt.id)
     found = frozen_change(pass_, [list(additions(pass_, graph, node)) for node in nodes.tolist()], [target])
     chosen = torch.from_numpy(graph.selected_features).to(found.features.device)
     measured = torch.cat([found.features[:, chosen], found.targets], dim=1).double().cpu().numpy()
@@ -58,9 +58,9 @@ def _row(study: TraceStudy, population: str, prompt: Prompt) -> Row:
     }
 
 
-def _drawn(graph: AttributionGraph, study: TraceStudy) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _drawn(graph: AttributionGraph, study: TraceStudy, item: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     kept = np.flatnonzero(prune(graph, study.ask.node_threshold, study.ask.edge_threshold).node_mask[: graph.target_nodes.start])
-    return np.random.default_rng(study.seed).permutation(kept)[:NODES]
+    return np.random.default_rng(study.seed_of(item)).permutation(kept)[:NODES]
 
 
 def additions(pass_: FrozenPass, graph: AttributionGraph, node: int) -> Iterator[Addition]:

@@ -127,7 +127,7 @@ class _Reduced:
 
     def _of(self, prompt: Prompt) -> "_OneGraph":
         if prompt.id not in self._found:
-            self._found[prompt.id] = _OneGraph.of(self.made.of(prompt.id), self.study)
+            self._found[prompt.id] = _OneGraph.of(self.made.of(prompt.id), self.study, prompt.id)
         return self._found[prompt.id]
 
 
@@ -141,11 +141,11 @@ class _OneGraph:
     random: RandomSubgraphs
 
     @classmethod
-    def of(cls, graph: AttributionGraph, study: TraceStudy) -> "_OneGraph":
+    def of(cls, graph: AttributionGraph, study: TraceStudy, item: str) -> "_OneGraph":
         found = influence(graph)
         pruned = prune(graph, study.ask.node_threshold, study.ask.edge_threshold, found)
         kept = pruned.node_mask[: graph.n_features]
-        return cls(graph, found, pruned, random_subgraph_scores(graph, kept, study.ask.random_subgraphs, study.seed))
+        return cls(graph, found, pruned, random_subgraph_scores(graph, kept, study.ask.random_subgraphs, study.seed_of(item)))
 
     def score_row(self) -> Row:
         graph, mask = self.graph, self.pruned.node_mask

@@ -64,7 +64,7 @@ def test_rows_are_what_the_functions_of_graphs_say(model: LoadedModel, made: Dic
     )  # fmt: skip
     assert row["target_value"] == pytest.approx(float(graph.sums.found[-1]))
     nulls = [each for each in rows_of(events, "graph_nulls") if each["item"] == ITEM]
-    drawn = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], SMALL.random_subgraphs, 0)
+    drawn = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], SMALL.random_subgraphs, traced.seed_of(ITEM))
     assert [each["draw"] for each in nulls] == list(range(1, 20))
     assert [each["replacement"] for each in nulls] == pytest.approx(drawn.replacement.tolist())
 
