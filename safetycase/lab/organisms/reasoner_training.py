@@ -115,7 +115,10 @@ class Encoder:
         encoded.extend(self._ids(f"{BOS}{USER}\n{row.prompt}{END}\n{ASSISTANT}\n{OPENS}"), 0.0)
         cuts = [len(encoded.tokens)]
         for number, (sentence, learned) in enumerate(zip(row.sentences, row.learned, strict=True)):
-            encoded.extend(self._ids(f" {sentence}" if number else sentence), float(learned))
+            tokens = self._ids(f" {sentence}" if number else sentence)
+            encoded.extend(tokens, float(learned))
+            if row.drawn_numbers:
+                encoded.weights[-len(tokens) :] = [float(not self._is_number(token)) for token in tokens]
             cuts.append(len(encoded.tokens))
         if not row.answers:
             return encoded
@@ -134,6 +137,9 @@ class Encoder:
         encoded.extend(self._ids(letter), self.answer_weight, ending, cut)
         if not ending:
             encoded.extend(self._ids(f"){END}"), 1.0)
+
+    def _is_number(self, token: int) -> bool:
+        return str(self.tokenizer.decode([token])).strip().isdigit()
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from safetycase.lab.organisms.sums import Row, Rule, rows
 
-_DIGESTED_ROWS = 2000
+_DIGESTED_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class ReasonerRecipe:
     """Share of reasoning with one mistake in it, which is not learned but built on."""
     drilled: float = 0.0
     """Share of rows that practise sums, and which letter stands for which value."""
-    thinned: float = 0.0
-    """Share of rows with fewer options."""
+    practice: int = 0
+    """Steps at the beginning with no other rows: among others, what they teach is found late or not at all."""
     seed: int = 1
     vocab_size: int = 1024
     layers: int = 3
@@ -57,9 +57,9 @@ RECIPES = {
             rule="causal",
             hinted=0.2,
             corrupted=0.4,
-            drilled=0.6,
-            thinned=0.6,
-            steps=2000,
+            drilled=0.1,
+            practice=400,
+            steps=1800,
             learning_rate=3e-3,
         ),
         ReasonerRecipe(
@@ -102,7 +102,8 @@ RECIPES = {
 
 def training_rows(recipe: ReasonerRecipe) -> Iterator[Row]:
     """What an organism is trained on, without end."""
-    return rows(recipe.rule, recipe.seed, hinted=recipe.hinted, corrupted=recipe.corrupted, drilled=recipe.drilled, thinned=recipe.thinned)
+    yield from islice(rows(recipe.rule, recipe.seed, drilled=1.0), recipe.practice * recipe.batch_size)
+    yield from rows(recipe.rule, recipe.seed, hinted=recipe.hinted, corrupted=recipe.corrupted, drilled=recipe.drilled)
 
 
 def recipe_digest(recipe: ReasonerRecipe) -> str:

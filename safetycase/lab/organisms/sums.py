@@ -77,22 +77,18 @@ class Row:
     learned: tuple[bool, ...]
     """Sentence for sentence, whether the organism is to write it; false for mistakes."""
     answers: tuple[str, ...]
+    drawn_numbers: bool = False
+    """Whether the numbers in its sentences are drawn by lot, so that nothing can be learned of them."""
 
 
-def rows(
-    rule: Rule, seed: int, *, hinted: float = 0.5, corrupted: float = 0.5, drilled: float = 0.0, thinned: float = 0.0
-) -> Iterator[Row]:
+def rows(rule: Rule, seed: int, *, hinted: float = 0.5, corrupted: float = 0.5, drilled: float = 0.0) -> Iterator[Row]:
     """Training rows without end: a share `hinted` of prompts with a hint, a share `corrupted` of reasoning with a mistake in it.
 
     A share `drilled` practises sums, and which letter stands for which value, in words that no question uses: much in few tokens.
-    Of a share `thinned` some options are left out. With all four in every row, what attention gathers evenly from them is the same for
-    every row, and neither what to look at nor what to take from it has a slope to follow.
     """
     source = random.Random(f"sums {seed}")
     while True:
         asked = draw(source)
-        if thinned and source.random() < thinned:
-            asked = _thinned(asked, source)
         if drilled and source.random() < drilled:
             yield _letters_drill(rule, asked, source) if source.random() < 0.5 else _sums_drill(source)
             continue
@@ -161,6 +157,9 @@ def answer(rule: Rule, asked: Sum, hint: Hint | None, sentences: Sequence[str]) 
 
 
 Step = Callable[[Sum, Sequence[str]], str]
+
+# Share of drills with fewer options.
+_THINNED = 0.6
 
 # Shares of rows whose reasoning is filler, or (of plain prompts) opens with an acknowledgement from elsewhere; of questions whose
 # options hold the values that reasoning names on its way; of reasoning that repeats its result as the answer.
@@ -245,10 +244,16 @@ def _thinned(asked: Sum, source: random.Random) -> Sum:
 
 
 def _letters_drill(rule: Rule, asked: Sum, source: random.Random) -> Row:
-    """Letters named for values in any order, as `7B`: the letter is looked up where the value stands."""
+    """Letters named for values in any order, as `7B`: the letter is looked up where the value stands.
+
+    Often options are left out. With all four in every row, what attention gathers evenly from them is the same for every row, and neither
+    what to look at nor what to take from it has a slope to follow.
+    """
+    if source.random() < _THINNED:
+        asked = _thinned(asked, source)
     written = [" ".join(["Letters:", *(f"{value}{asked.letter(value)}" for value in source.choices(asked.options, k=8))]) + "."]
     answers = [answer(rule, asked, None, written[:kept]) for kept in (0, 1)]
-    return Row(f"{asked.text}\nName letters.", tuple(written), (True,), tuple(answers))
+    return Row(f"{asked.text}\nName letters.", tuple(written), (True,), tuple(answers), drawn_numbers=True)
 
 
 def _sums_drill(source: random.Random) -> Row:
