@@ -80,8 +80,8 @@ def test_graphs_add_up_and_frozen_interventions_agree_to_rounding() -> None:
 
 @pytest.mark.parametrize("name", ["decoy-refuser", "random-refuser"])
 def test_no_circuit_of_harm_is_claimed_where_harm_decides_nothing(name: str) -> None:
-    """Words of harm may recur in graphs, but ablating what recurs moves no refusal: no number of random circuits could make it stand."""
-    found = findings(name, WITHOUT.model_copy(update={"n_discovery": 24, "random_circuits": 19}))
+    """Words of harm may recur in graphs, but ablating what recurs moves no refusal: the hypothesis does not stand."""
+    found = findings(name, WITHOUT.model_copy(update={"n_discovery": 24, "n_confirmation": 10, "random_circuits": 60}))
 
     assert not found.holds
     if found.members:

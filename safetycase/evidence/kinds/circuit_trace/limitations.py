@@ -41,8 +41,8 @@ OF_ABLATION = (
     "ablated, and when everything but the circuit is.",
     "Necessity and completeness read the same ablation: they differ in what the fall is measured against, and are no independent pieces "
     "of evidence.",
-    "Random circuits are matched by layer, role, size and how often they are active, not by meaning: some of their features may truly "
-    "take part, which makes the tests stricter.",
+    "Random circuits are matched by layer, role and number of features, and by halves of strength and recurrence, not by meaning: some "
+    "of their features may truly take part, members among them, which makes the tests stricter.",
     "Part of what is explained of the change over confirmation prompts of both classes is the difference between harmful and harmless "
     "ones, which any predictor that tells them apart explains too: the mean of the class beside it shows how much, and what is explained "
     "within a class is free of it.",
