@@ -158,6 +158,54 @@ def test_a_test_that_could_not_be_had_is_no_pass() -> None:
     assert "but necessity could not be tested" in shown(two).sentence
 
 
+def test_a_test_without_an_interval_is_not_said_to_fail() -> None:
+    """It could not be tested: no percentile, no p, no figure, and the first sentence says so."""
+    whole = traced.found(holds=False)
+    why = "the effect of ablating all features together cannot be told from none"
+    untested = {"untested": why, "percentile": 0.0, "p": 1.0, "adjusted": 1.0, "passes": False}
+    tests = (whole.tests[0], *(test.model_copy(update=untested) for test in whole.tests[1:]))
+    exhibit = shown(whole.model_copy(update={"tests": tests}))
+    rows = exhibit.tables["tests"].rows
+
+    assert "the test of necessity does not pass; sufficiency and completeness could not be tested" in exhibit.sentence
+    assert [[cell.text for cell in row[3:]] for row in rows[1:]] == [["–", "–", "–", "could not be tested"]] * 2
+    assert f"Completeness could not be tested: {why}." in exhibit.tables["tests"].caption
+    assert {"sufficiency", "completeness"} & exhibit.figures.keys() == set()
+
+
+def test_where_nothing_was_traced_nothing_was_looked_at() -> None:
+    """A model that never refuses had no feature tested: the page does not count what was not done."""
+    facts = {fact.term: fact.text for fact in shown(traced.stopped()).facts["target"]}
+
+    assert facts["Looked at"] == "nothing: no graph was traced"
+
+
+def test_areas_are_shares_of_the_range_that_they_cover() -> None:
+    """Which is named; the number 1 does not run into the number that follows it."""
+    caption = shown(traced.found()).tables["stages"].caption
+
+    assert f"As shares of the range from 1{THIN}% to 100{THIN}% of edges" in caption
+    assert "between the curve and 1: 20" in caption
+
+
+def test_few_pairs_make_no_key_number() -> None:
+    """Four pairs stand with the evidence, not on the first page."""
+    whole = traced.without_transcoders()
+    few = {**whole.estimates, "cpr.matched.edge-circuit": estimate(0.81, 0.06, n=4)}
+    numbers = [shown(each).key_numbers[2] for each in (whole, whole.model_copy(update={"estimates": few}))]
+
+    assert [bool(number.absent) for number in numbers] == [False, True]
+    assert "measured on 4 pairs alone" in numbers[1].absent
+
+
+def test_on_how_many_prompts_answers_were_generated_is_said() -> None:
+    """Of 32 prompts that were ablated 24 were answered: in the sentence, and beside each judge."""
+    exhibit = shown(traced.found())
+
+    assert "(arditi-12, 24 of 32 prompts answered)" in exhibit.scope
+    assert {row[0].note for row in exhibit.tables["answers"].rows} == {"24 of 32 prompts answered"}
+
+
 def test_that_no_member_was_found_shows_nothing() -> None:
     """Where none recurs more often, the page says so, and that this does not show that there is none; no drawing is made of nothing."""
     story = traced.story(traced.found(members=0))
@@ -250,7 +298,8 @@ def test_every_score_stands_beside_random_subgraphs_where_it_has_them() -> None:
     rows = {row[0].text: row for row in table.rows}
 
     assert rows["Replacement, pruned"][3].text == f"31 to 44{THIN}%"
-    assert rows["Replacement, pruned"][3].note.endswith("1/101")
+    assert rows["Replacement, pruned"][3].note == "100 of 100 lower"
+    assert "There is no p" in table.caption
     assert rows["Error share"][1].text.startswith("29.0")
     assert "up to 1e\N{MINUS SIGN}5 of it at worst" in table.caption
     assert "no circuit" in table.caption

@@ -3,7 +3,7 @@
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
-from safetycase.evidence.record import Unit
+from safetycase.evidence.record import Estimate, Unit
 
 QUANTITIES = {
     "log_odds": "refusal log-odds",
@@ -28,8 +28,8 @@ QUANTITIES = {
     "incoherent_rate": "share incoherent",
     "explained_change": "share of the variance of the change that is predicted",
     "patched_change": "change of refusal log-odds by one patched state",
-    "cpr": "area under the faithfulness curve",
-    "cmd": "area between the faithfulness curve and 1",
+    "cpr": "area under the faithfulness curve, as a share of its range",
+    "cmd": "area between the faithfulness curve and 1, as a share of its range",
 }
 _POPULATIONS = {
     "harmful": "harmful prompts",
@@ -103,6 +103,19 @@ def shown(found: Found, name: str) -> str:
     """An estimate as text; a dash where it is absent."""
     estimate = found.estimates.get(name)
     return str(numbers.measured(estimate, name)) if estimate else "–"
+
+
+def answered(found: Found, rate: Estimate) -> str:
+    """On how many of the prompts answers were generated: `24 of 32 prompts answered`."""
+    prompts = found.estimates.get("log_odds_change.harmful.ablated")
+    of = f" of {numbers.count(prompts.n)}" if prompts is not None and prompts.n > rate.n else ""
+    return f"{numbers.count(rate.n)}{of} prompts answered"
+
+
+def curve_range(found: Found) -> str:
+    """The shares of edges that the faithfulness curve covers: `the range from 1 to 100 % of edges`."""
+    shares = [point.share for point in found.curve]
+    return f"the range from {numbers.percent(min(shares))} to {numbers.percent(max(shares))} of edges" if shares else "its range"
 
 
 def p_words(p: float) -> str:

@@ -161,7 +161,7 @@ def test_the_curve_and_its_areas_come_out() -> None:
     """By trapezoids over the planted points; random circuits lie below, and chance is told from the circuit."""
     what = found()
     shares, f = np.array([0.01, 0.05, 0.2, 0.5, 1.0]), np.array([0.5, 0.8, 0.95, 1.05, 1.0])
-    areas = {"cpr": float(np.trapezoid(f, shares)), "cmd": float(np.trapezoid(np.abs(1 - f), shares))}
+    areas = {"cpr": float(np.trapezoid(f, shares)) / 0.99, "cmd": float(np.trapezoid(np.abs(1 - f), shares)) / 0.99}
 
     for name, area in areas.items():
         estimate = what.estimates[f"{name}.matched.edge-circuit"]
@@ -187,8 +187,8 @@ def test_the_value_of_an_area_is_that_of_its_curve() -> None:
     points = found().curve
     shares, f = [point.share for point in points], np.array([point.faithfulness for point in points])
 
-    assert found().estimates["cpr.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(f, shares)))
-    assert found().estimates["cmd.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(np.abs(1 - f), shares)))
+    assert found().estimates["cpr.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(f, shares)) / 0.99)
+    assert found().estimates["cmd.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(np.abs(1 - f), shares)) / 0.99)
 
 
 def test_a_random_circuit_of_edges_that_misses_a_pair_is_no_null() -> None:
@@ -206,6 +206,14 @@ def test_the_largest_frozen_residual_is_told() -> None:
     what = changed("frozen", residual=lambda row: 0.25 if row["item"].endswith("001") else 0.0)
 
     assert (what.frozen_residual, what.frozen_edges) == (0.25, 1200)
+
+
+def test_a_perfect_curve_over_few_edges_has_the_whole_area() -> None:
+    """Half of all edges at most, and what they keep is all: 100 %, and nothing between the curve and 1."""
+    what = found(edge_shares=(0.02, 0.5), edge_faithfulness=(1.0, 1.0), random_faithfulness=(0.1, 0.2))
+
+    assert what.estimates["cpr.matched.edge-circuit"].value == pytest.approx(1, abs=0.02)
+    assert what.estimates["cmd.matched.edge-circuit"].value == pytest.approx(0, abs=0.02)
 
 
 def test_one_share_has_no_area() -> None:
