@@ -377,6 +377,28 @@ def test_every_estimate_has_words_and_a_unit() -> None:
         assert unit(name) is each.unit, name
 
 
+def test_line_ends_in_names_are_drawn() -> None:
+    """A supernode that is named by the token for a line end stands on one line, in the table and in the drawing."""
+    whole = traced.found()
+    named = (whole.supernodes[0].model_copy(update={"name": "raises “\n”, “\n\n”"}), *whole.supernodes[1:])
+    exhibit = shown(whole.model_copy(update={"supernodes": named}))
+
+    assert exhibit.tables["supernodes"].rows[0][0].text == "raises “¶”, “¶¶”"
+    assert "“\n" not in str(exhibit.figures["circuit"].explorer)
+
+
+def test_a_picture_is_described_as_it_is_drawn() -> None:
+    """No tokens below where there are none; the influence of a target is no number, since it is what influence is on."""
+    figures = shown(traced.found()).figures
+    explorers = [figures[name].explorer for name in ("circuit", "example_0")]
+
+    assert figures["circuit"].caption.startswith("Targets on top;")
+    assert figures["example_0"].caption.startswith("Tokens below, targets on top;")
+    for explorer in explorers:
+        assert explorer is not None
+        assert [row[4].text for row in explorer.table.rows if row[1].text == "target"] == ["–"]
+
+
 def test_a_scatter_of_many_points_says_how_many_are_drawn() -> None:
     """A drawing holds a bounded number of marks."""
     many = traced.found(predicted_measured=tuple((index / 100, index / 90) for index in range(5000)))

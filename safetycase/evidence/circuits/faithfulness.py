@@ -19,8 +19,8 @@ class Areas:
     """Of one faithfulness curve f over the share of edges, by trapezoids on a linear scale, from the first share to the last.
 
     Divided by that range, so that a circuit that behaves as the model does at every share has 1 and 0, wherever the shares begin and end:
-    means of f and of |1 - f| over the range. f may lie above 1 (leaving edges out can strengthen a behaviour), hence cpr may too: it is shown
-    with the whole curve.
+    means of f and of |1 - f| over the range. f may lie above 1 (leaving edges out can strengthen a behaviour), hence cpr may too: it is
+    shown with the whole curve.
     """
 
     cpr: float

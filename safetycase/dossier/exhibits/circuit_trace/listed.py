@@ -13,6 +13,7 @@ from safetycase.dossier.exhibits.circuit_trace.words import (
     curve_range,
     error_beside,
     member_number,
+    one_line,
     p_number,
     p_words,
     place,
@@ -113,7 +114,7 @@ def _recurs(found: Found, member: Member, population: str) -> str:
 def _supernodes(found: Found) -> Table | None:
     if not found.supernodes:
         return None
-    rows = tuple((Cell(each.name), Cell(", ".join(map(member_number, each.members)))) for each in found.supernodes)
+    rows = tuple((Cell(one_line(each.name)), Cell(", ".join(map(member_number, each.members)))) for each in found.supernodes)
     caption = "Members that write alike, aim alike and appear on the same prompts; the name is a hypothesis, as labels are."
     return Table("Supernodes", (Cell("Supernode"), Cell("Members")), rows, caption, widths=(60, 40), dense=True)
 
@@ -371,7 +372,7 @@ def _stages(found: Found) -> Table | None:
 
 def _of_stage(found: Found, condition: str, share: float, value: float) -> str:
     text = shown(found, f"faithfulness.matched.{condition}#{edge_share(share)}")
-    return text if text != "–" else numbers.plain(value, 2)
+    return text if text != "–" else numbers.percent(round(value, 3))
 
 
 def _gathered(found: Found) -> Found:

@@ -2,6 +2,7 @@
 
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
+from safetycase.dossier.tokens import LINE_END
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
 from safetycase.evidence.record import Estimate, Unit
 
@@ -131,6 +132,11 @@ def p_number(p: float) -> str:
 def member_number(slot: str) -> str:
     """`member-3` as 3."""
     return slot.removeprefix("member-")
+
+
+def one_line(name: str) -> str:
+    """A name made of tokens, whose line ends are drawn and not broken at."""
+    return name.replace("\r\n", "\n").replace("\n", LINE_END)
 
 
 def place(member: Member) -> str:

@@ -126,7 +126,8 @@ def test_a_share_of_an_effect_that_may_be_none_is_not_tested() -> None:
     again = _derived(rows)
 
     necessity, *shares = again.tests
-    assert (necessity.untested, necessity.adjusted) == ("", pytest.approx(3 * found().tests[0].p))
+    assert necessity.untested == ""
+    assert necessity.adjusted == pytest.approx(3 * found().tests[0].p)
     assert [(test.name, test.percentile, test.p, test.passes) for test in shares] == [
         ("sufficiency", 0.0, 1.0, False),
         ("completeness", 0.0, 1.0, False),

@@ -108,7 +108,7 @@ def test_shares_explained_come_out_as_by_hand() -> None:
     slope, intercept = np.polyfit([row["predicted"] for row in known], [row["measured"] for row in known], 1)
 
     def squares(of: list[dict[str, Any]], around: Any) -> float:
-        return sum((row["measured"] - around(row)) ** 2 for row in of)
+        return sum((float(row["measured"]) - float(around(row))) ** 2 for row in of)
 
     means = {each: float(np.mean([row["measured"] for row in known if row["population"] == each])) for each in ("harmful", "harmless")}
     centre = float(np.mean([row["measured"] for row in known]))
