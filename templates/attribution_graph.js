@@ -179,7 +179,7 @@
     }
 
     function facts(node) {
-      const told = [node.kind, where(node), `influence ${percent(Math.abs(node.influence))}`];
+      const told = [node.kind, where(node), ...(node.kind === 'target' ? [] : [`influence ${percent(Math.abs(node.influence))}`])];
       if (node.activation !== null) told.push(`activation ${node.activation}`);
       if (node.group) told.push(`supernode ${node.group}`);
       return told;

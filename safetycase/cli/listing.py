@@ -65,9 +65,9 @@ def _arguments() -> list[dict[str, str]]:
 
 
 def _organisms() -> list[dict[str, str]]:
-    from safetycase.sources.organisms import organisms
+    from safetycase.sources.organisms import all_organisms
 
-    return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in organisms().values()]
+    return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in all_organisms().values()]
 
 
 def _dictionaries() -> list[dict[str, str]]:

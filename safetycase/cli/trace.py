@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from safetycase.cli.console import say
 from safetycase.cli.options import json_option, remote_code_option
@@ -18,11 +19,18 @@ if TYPE_CHECKING:
     from safetycase.evidence.graphs.pruning import Pruned
     from safetycase.lab.attribution.circuit_tracer_files import UnifiedConfig
     from safetycase.lab.attribution.frozen_pass import FrozenPass
+    from safetycase.lab.attribution.reconstructed import Reconstructed
     from safetycase.lab.attribution.targets import TargetVector, TopLogits
     from safetycase.lab.dictionaries.dictionary import DictionarySet
     from safetycase.lab.model import LoadedModel
 
 SHARE = click.FloatRange(0, 1)
+BEGINNING = 128
+"""Tokens of a longer prompt that tell how many features will be active, before all of it is run."""
+OF_TRACING = (
+    "revision", "chat", "target", "max_logits", "logit_mass", "plus", "minus", "vector", "site", "position", "max_features", "other_model",
+)  # fmt: skip
+"""What says how a graph is traced."""
 
 
 @click.command()
@@ -50,7 +58,13 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--max-features", type=click.IntRange(min=1), help="Trace this many active features, the most influential ones.")
 @click.option("--node-threshold", type=SHARE, default=0.8, show_default=True, help="Share of influence that kept nodes hold.")
 @click.option("--edge-threshold", type=SHARE, default=0.98, show_default=True, help="Share of edge scores that kept edges hold.")
-@click.option("--random-subgraphs", type=click.IntRange(min=0), default=100, show_default=True, help="Drawn to compare the kept one with.")
+@click.option(
+    "--random-subgraphs",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Drawn to stand beside the kept one; no test: what is kept was chosen by what scores measure.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of these draws.")
 @click.option("--slug", default="graph", show_default=True, help="Names the Neuronpedia graph, and its file.")
 @click.option("--neuronpedia/--no-neuronpedia", default=True, show_default=True, help="Write <slug>.json and graph-metadata.json.")
@@ -62,11 +76,14 @@ def trace(out: Path, as_json: bool, slug: str, neuronpedia: bool, pt: bool, **gi
     """Trace how a model comes to its next token: one attribution graph, a hypothesis with its scores.
 
     Writes graph.safetensors and, for other tools, Neuronpedia's JSON. The scores say how much of the computation the
-    graph accounts for; only interventions say whether it is right.
+    graph accounts for; only interventions say whether it is right. Random subgraphs give no p: features are kept by the
+    influence that scores measure, so that they score above random ones all but surely.
     """
     if not re.fullmatch(r"[\w.-]+", slug) or slug.startswith(".") or slug == "graph-metadata":
         raise click.UsageError(f"--slug {slug!r}: expected letters, digits, hyphens, underscores and dots")
     _check_given(given)
+    if pt and given["made"] is not None and given["made"].suffix == ".safetensors":
+        raise click.UsageError("--pt: a graph.safetensors does not hold the configuration of its model, which circuit-tracer asks for")
     from safetycase.evidence.graphs.files import write_graph
     from safetycase.evidence.graphs.pruning import prune
     from safetycase.evidence.graphs.scores import influence, scores
@@ -83,7 +100,8 @@ def trace(out: Path, as_json: bool, slug: str, neuronpedia: bool, pt: bool, **gi
         files.append(_write_neuronpedia(out, slug, graph, pruned, about))
     if pt:
         files.append(_write_pt(out, graph, about))
-    told = scored._asdict() | _counts(graph, pruned) | _beside_random(graph, pruned, given["random_subgraphs"], given["seed"])
+    told = scored._asdict() | _of_transcoders(about) | _counts(graph, pruned)
+    told |= _beside_random(graph, pruned, given["random_subgraphs"], given["seed"])
     _say(told, graph)
     click.echo(json.dumps(told, indent=1, allow_nan=False) if as_json else "\n".join(map(str, files)))
 
@@ -97,6 +115,10 @@ class _About(NamedTuple):
     settings: dict[str, str | int | float]
     config: "UnifiedConfig | None" = None
     """What circuit-tracer keeps of a model; None of a graph made before."""
+    same_model: bool | None = None
+    """Whether the dictionaries' files name this model; None where names leave it open."""
+    reconstructed: "Reconstructed | None" = None
+    """None of a graph made before: it does not hold what the MLPs wrote."""
 
 
 def _check_given(given: dict[str, Any]) -> None:
@@ -104,11 +126,21 @@ def _check_given(given: dict[str, Any]) -> None:
     asked = [given[name] is not None for name in ("source", "dictionaries", "prompt")]
     if any(asked) if given["made"] else not all(asked):
         raise click.UsageError("expected --model, --dictionaries and --prompt, or --graph alone")
+    if given["made"]:
+        _refuse_of_tracing()
     needs = {"logits": (), "difference": ("plus", "minus"), "log-odds": ("plus",), "direction": ("vector", "site")}[given["target"]]
     for option in ("plus", "minus", "vector", "site"):
         if bool(given[option]) != (option in needs):
             what = "needs" if option in needs else "takes no"
             raise click.UsageError(f"--target {given['target']} {what} --{option}")
+
+
+def _refuse_of_tracing() -> None:
+    """A graph made before keeps its target and its features: an option that would change them is refused, not left aside."""
+    context = click.get_current_context()
+    for name in OF_TRACING:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--graph takes no --{name.replace('_', '-')}: a graph made before is not traced again")
 
 
 def _read(path: Path) -> "tuple[AttributionGraph, _About]":
@@ -133,17 +165,19 @@ def _traced(given: dict[str, Any]) -> "tuple[AttributionGraph, _About]":
     lab_modules("`trace` asks a model and needs")
     from safetycase.lab.attribution.circuit_tracer_files import config_of
 
-    model, dictionaries = _loaded(given)
+    model, dictionaries, same = _loaded(given)
     settings: dict[str, str | int | float] = {"target": given["target"]}
     if given["target"] == "logits":
         settings |= {"max_n_logits": given["max_logits"], "desired_logit_prob": given["logit_mass"]}
     if given["max_features"]:
         settings["max_feature_nodes"] = given["max_features"]
     scan = dictionaries.trained_on or PurePath(given["source"]).name
-    return _graph(model, dictionaries, given), _About(scan, (_name(given["dictionaries"]),), settings, config_of(model))
+    graph, given_back = _graph(model, dictionaries, given, same)
+    return graph, _About(scan, (_name(given["dictionaries"]),), settings, config_of(model), same, given_back)
 
 
-def _loaded(given: dict[str, Any]) -> "tuple[LoadedModel, DictionarySet]":
+def _loaded(given: dict[str, Any]) -> "tuple[LoadedModel, DictionarySet, bool | None]":
+    """Model and dictionaries, and whether these say that they are its own."""
     from safetycase.case.declared import DictionaryEntry
     from safetycase.errors import ModelError
     from safetycase.lab.dictionaries.reading import read_dictionary_set
@@ -154,30 +188,52 @@ def _loaded(given: dict[str, Any]) -> "tuple[LoadedModel, DictionarySet]":
     here, source, where = Path(), given["source"], given["dictionaries"]
     dictionaries = read_dictionary_set(dictionary_path(DictionaryEntry(source=where), here))
     model = load_model(source, base=here, revision=given["revision"], dtype="float32", allow_remote_code=given["allow_remote_code"])
-    if not given["other_model"] and same_model(source, dictionaries.trained_on, local=is_folder(model)) is False:
+    same = same_model(source, dictionaries.trained_on, local=is_folder(model))
+    if not given["other_model"] and same is False:
         raise ModelError(f"{where}: its files say that it belongs to {dictionaries.trained_on!r}, expected {source!r}; or --other-model")
-    return model, dictionaries
+    return model, dictionaries, same
 
 
-def _graph(model: "LoadedModel", dictionaries: "DictionarySet", given: dict[str, Any]) -> "AttributionGraph":
-    """The graph; its memory and time are told before, and refused where they are too much."""
+def _graph(
+    model: "LoadedModel", dictionaries: "DictionarySet", given: dict[str, Any], same: bool | None
+) -> "tuple[AttributionGraph, Reconstructed]":
+    """The graph, and what the dictionaries give back; memory and time are told before, and refused where they are too much."""
     from safetycase.lab.attribution.attribute import attribute_pass
     from safetycase.lab.attribution.frozen_pass import frozen_pass
-    from safetycase.lab.attribution.preflight import estimate
+    from safetycase.lab.attribution.preflight import bytes_words, estimate, refuse_beyond, time_words
     from safetycase.lab.attribution.prompt_tokens import prompt_tokens
+    from safetycase.lab.attribution.reconstructed import reconstructed
     from safetycase.lab.threads import threads, threads_for
 
     tokens = prompt_tokens(model, given["prompt"], chat=given["chat"])
     with threads(threads_for((model.device.type, model.n_parameters))):
+        if len(tokens) > 2 * BEGINNING:
+            few = len(frozen_pass(model, dictionaries, tokens[:BEGINNING]).features)
+            refuse_beyond(None, model, dictionaries, len(tokens), few * len(tokens) // BEGINNING, given["max_features"])
         pass_ = frozen_pass(model, dictionaries, tokens)
         targets = _targets(pass_, given)
-        takes = estimate(model, dictionaries, len(tokens), len(pass_.features), given["max_features"])
-        say(
-            f"{len(tokens)} tokens, {len(pass_.features):,} active features; a graph takes about"
-            f" {takes.memory_bytes / 2**20:,.0f} MiB and {takes.seconds:.1f} s"
-        )
+        active = len(pass_.features)
+        refuse_beyond(None, model, dictionaries, len(tokens), active, given["max_features"])
+        takes = estimate(model, dictionaries, len(tokens), active, given["max_features"])
+        memory = bytes_words(takes.memory_bytes)
+        say(f"{len(tokens)} tokens, {active:,} active features; a graph takes about {memory} and {time_words(takes.seconds)}")
+        given_back = reconstructed(pass_)
+        _say_whose(given_back, same)
         graph = attribute_pass(pass_, targets, max_features=given["max_features"])
-    return graph if given["chat"] else replace(graph, prompt=given["prompt"])
+    return graph if given["chat"] else replace(graph, prompt=given["prompt"]), given_back
+
+
+def _say_whose(found: "Reconstructed", same: bool | None) -> None:
+    """What speaks for the dictionaries being this model's: names, and how much of it they give back."""
+    if same is None:
+        say("the dictionaries: it could not be checked whether they belong to this model, for no name tells")
+    if found.total is None:
+        say("the dictionaries: on this prompt nothing varies that they could reconstruct")
+        return
+    layers = ", ".join("none" if share is None else f"{share:.0%}" for share in found.by_layer)
+    say(f"the dictionaries reconstruct {found.total:.0%} of the variance of what MLPs write on this prompt; by layer {layers}")
+    if found.total < 0:
+        say("warning: this is worse than the mean over the prompt: they may well belong to another model, and the graph to neither")
 
 
 def _targets(pass_: "FrozenPass", given: dict[str, Any]) -> "Sequence[TargetVector] | TopLogits":
@@ -204,6 +260,8 @@ def _one_token(pass_: "FrozenPass", texts: "Sequence[str]") -> list[int]:
         if len(ids) != 1:
             pieces = pass_.model.tokenizer.convert_ids_to_tokens(ids)
             raise ModelError(f"target {text!r}: found {len(ids)} tokens {pieces}, expected a text that is one token")
+        if ids[0] == pass_.model.tokenizer.unk_token_id and text != pass_.model.tokenizer.unk_token:
+            raise ModelError(f"target {text!r}: the model's tokenizer does not know it, expected a text that is one token")
         found += ids
     return found
 
@@ -234,17 +292,19 @@ def _write_neuronpedia(out: Path, slug: str, graph: "AttributionGraph", pruned: 
 
 
 def _write_pt(out: Path, graph: "AttributionGraph", about: _About) -> Path:
-    from safetycase.errors import ModelError
     from safetycase.lab.attribution.circuit_tracer_files import write_circuit_tracer_graph
 
-    if about.config is None:
-        raise ModelError("--pt: a graph.safetensors does not hold the configuration of its model, which circuit-tracer asks for")
+    assert about.config is not None, "a graph.safetensors was refused before"
     return write_circuit_tracer_graph(out / "graph.pt", graph, about.config, about.transcoders)
 
 
 def _name(source: str) -> str:
     """A name of dictionaries that says nothing of the machine: of a folder its own name alone."""
     return source if source.startswith("organism:") else PurePath(source).name
+
+
+def _of_transcoders(about: _About) -> dict[str, Any]:
+    return {"same_model": about.same_model, "reconstructed": None if about.reconstructed is None else about.reconstructed._asdict()}
 
 
 def _counts(graph: "AttributionGraph", pruned: "Pruned") -> dict[str, int]:
@@ -269,7 +329,7 @@ def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: in
         return {"random_subgraphs": None}
     found = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], n, seed)
     told: dict[str, Any] = {"n": n, "seed": seed}
-    for name, p in (("replacement", found.p_replacement), ("completeness", found.p_completeness)):
+    for name in ("replacement", "completeness"):
         kept, drawn = getattr(found.chosen, name), getattr(found, name)
         told[name] = {
             "kept": kept,
@@ -277,7 +337,6 @@ def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: in
             "low": float(drawn.min()),
             "high": float(drawn.max()),
             "percentile": float(100 * (drawn < kept).mean()),
-            "p": p,
         }
     return {"random_subgraphs": told}
 
@@ -285,7 +344,7 @@ def _beside_random(graph: "AttributionGraph", pruned: "Pruned", n: int, seed: in
 def _say(told: dict[str, Any], graph: "AttributionGraph") -> None:
     say(f"replacement {told['replacement']:.3f}, completeness {told['completeness']:.3f}, error share {told['error_share']:.3f}")
     if told["exactness"] is not None:
-        say(f"no node carries {told['unattributed_share']:.1%} of what drives the graph; edge sums are exact to {told['exactness']:.1e}")
+        say(f"{told['unattributed_share']:.1%} of what drives the graph is in no node; edge sums are exact to {told['exactness']:.1e}")
     kept = f"kept {told['nodes_kept']:,} of {graph.size:,} nodes and {told['edges_kept']:,} edges"
     beside = told["random_subgraphs"]
     if beside is None:
@@ -294,5 +353,5 @@ def _say(told: dict[str, Any], graph: "AttributionGraph") -> None:
     scored = beside["replacement"]
     say(
         f"{kept}; as a subgraph they score {scored['kept']:.3f} (replacement), {told['random_subgraphs']['n']} random ones of equal size"
-        f" {scored['low']:.3f} to {scored['high']:.3f}"
+        f" {scored['low']:.3f} to {scored['high']:.3f}, as is to be expected: they were kept for what the score measures"
     )

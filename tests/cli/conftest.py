@@ -46,6 +46,8 @@ claims:
     bears: adverse
     criteria: [{{step: refusal, estimate: "refusal_rate.harmful.ablated@arditi-12", at_most: 0.6}}]
 """
+HTML = "dossiers: [{type: evidence-report, formats: [html]}]\n"
+"""Of the plan that tests build: a PDF takes longer than all else, and is rendered where a test is about it."""
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def safetycase(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the quick plan after a build that finds something against the model; the tests copy it."""
     folder = tmp_path_factory.mktemp("built")
-    (folder / "plan.yaml").write_text(QUICK.format(model="organism:refuser"), encoding="utf-8")
+    (folder / "plan.yaml").write_text(QUICK.format(model="organism:refuser") + HTML, encoding="utf-8")
     assert cli.main(["build", str(folder / "plan.yaml")], standalone_mode=False) == 3
     return folder
 
@@ -83,5 +85,5 @@ def built(built_once: Path, quick_plan: Path) -> Path:
 def quick_plan(tmp_path: Path) -> Path:
     """A plan on the organism `refuser` that runs in seconds."""
     path = tmp_path / "plan.yaml"
-    path.write_text(QUICK.format(model="organism:refuser"), encoding="utf-8")
+    path.write_text(QUICK.format(model="organism:refuser") + HTML, encoding="utf-8")
     return path

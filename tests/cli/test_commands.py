@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli.conftest import Run
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
 
 def test_init_writes_a_plan_that_check_accepts(safetycase: Run, tmp_path: Path) -> None:
     """The first two steps of a newcomer work as printed."""
@@ -25,6 +27,18 @@ def test_check_prints_json(safetycase: Run, quick_plan: Path) -> None:
 
     assert cost["state"] == "to run"
     assert cost["seconds"] > 0
+
+
+@pytest.mark.parametrize("example", ["circuit", "features"])
+def test_a_plan_whose_steps_were_not_run_is_rendered(example: str, safetycase: Run, tmp_path: Path) -> None:
+    """A document says of a step without answers that it has none."""
+    plan = (EXAMPLES / example / "plan.yaml").read_text(encoding="utf-8")
+    (tmp_path / "plan.yaml").write_text(plan.replace("formats: [html, pdf]", "formats: [html]"), encoding="utf-8")
+
+    ran = safetycase("render", tmp_path / "plan.yaml")
+
+    assert ran.code in (0, 3), ran.err
+    assert "evidence-report.html" in ran.out
 
 
 @pytest.mark.parametrize("what", ["kinds", "dossiers", "organisms"])

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from safetycase.dossier.doctypes import dossier_types
-from tests.cli.conftest import Run
+from tests.cli.conftest import HTML, Run
 
 pytestmark = pytest.mark.lab
 
@@ -72,7 +72,7 @@ def test_what_is_for_others_is_nowhere_in_the_files(safetycase: Run, built: Path
         pytest.skip("pdfdetach (poppler-utils) is not installed")
     (quick_plan.parent / "attestations.yaml").write_text(SECRET, encoding="utf-8")
     quick_plan.write_text(
-        quick_plan.read_text(encoding="utf-8")
+        quick_plan.read_text(encoding="utf-8").replace(HTML, "")
         + "dossiers:\n  - {type: gpai-annex-xi, audience: ai-office}\n  - {type: gpai-annex-xi, audience: downstream-provider}\n",
         encoding="utf-8",
     )
@@ -218,7 +218,7 @@ def test_the_overlay_is_recorded(safetycase: Run, built: Path, quick_plan: Path,
 def test_what_the_plan_says_wrongly_of_documents_is_one_line(safetycase: Run, quick_plan: Path, lines: str, message: str) -> None:
     """`check` says it before anything runs."""
     (quick_plan.parent / "linked.yaml").symlink_to("/etc/hostname")
-    quick_plan.write_text(quick_plan.read_text(encoding="utf-8") + lines + "\n", encoding="utf-8")
+    quick_plan.write_text(quick_plan.read_text(encoding="utf-8").replace(HTML, "") + lines + "\n", encoding="utf-8")
 
     ran = safetycase("check", quick_plan)
 

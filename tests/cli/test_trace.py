@@ -1,6 +1,7 @@
 """`safetycase trace`: one graph in formats of other tools, its scores on stdout, and every slip of the hand in one line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ def test_the_golden_graphs_come_out(name: str, safetycase: Run, tmp_path: Path) 
     assert 0 < printed["unattributed_share"] < 0.05
     assert (printed["nodes_kept"], printed["edges_kept"]) == (told["node_mask"].sum(), told["edge_mask"].sum())
     assert printed["random_subgraphs"]["replacement"]["kept"] > printed["random_subgraphs"]["replacement"]["high"]
+    assert "p" not in printed["random_subgraphs"]["replacement"]
+    assert printed["same_model"] is None
+    assert "could not be checked whether they belong to this model" in ran.err
     found = load_file(tmp_path / "out" / "graph.safetensors")
     for key in ("input_tokens", "active_features", "selected_features", "logit_ids", "node_mask", "edge_mask"):
         np.testing.assert_array_equal(found[key], told[key], err_msg=key)
@@ -109,14 +113,16 @@ def test_other_targets(options: list[str], kind: str, direction: Path, safetycas
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        pytest.param({"--prompt": ""}, "comes to 1 tokens", id="an empty prompt"),
-        pytest.param({"--prompt": "cake " * 5000}, "tokens, expected at most", id="a prompt of 5,000 tokens"),
+        pytest.param({"--prompt": ""}, "comes to 1 token,", id="an empty prompt"),
+        pytest.param({"--prompt": "cake " * 1500}, "tokens, expected at most", id="a prompt of 5,000 tokens"),
         pytest.param({"--dictionaries": "organism:complier/transcoders"}, "belongs to", id="dictionaries of another model"),
         pytest.param({"--dictionaries": "organism:refuser/sae"}, "need a transcoder each", id="an autoencoder of one layer"),
         pytest.param({"--dictionaries": "organism:refuser/transcoder"}, "did you mean 'transcoders'?", id="no such dictionary"),
         pytest.param({"--dictionaries": "nowhere"}, "nowhere", id="no such folder"),
         pytest.param({"--model": "organism:refusr"}, "did you mean 'refuser'?", id="no such model"),
         pytest.param({"--target": "log-odds", "--plus": "two words"}, "expected a text that is one token", id="a text of two tokens"),
+        pytest.param({"--target": "log-odds", "--plus": "\u2603"}, "one token", id="a text that the tokenizer does not know"),
+        pytest.param({"--target": "difference", "--plus": " I", "--minus": " I"}, "is zero", id="a difference of nothing"),
         pytest.param({"--target": "direction", "--site": "resid_pre.2", "--vector": "no.safetensors"}, "no.safetensors", id="no vector"),
     ],
 )
@@ -141,7 +147,7 @@ def test_a_graph_made_before_is_scored_again(safetycase: Run, tmp_path: Path) ->
         assert ran.code == 0, ran.err
         found = json.loads(ran.out)
         unknown = ("unattributed_share", "exactness") if name == "graph.pt" else ()
-        assert found == told | dict.fromkeys(unknown)
+        assert found == told | dict.fromkeys((*unknown, "same_model", "reconstructed"))
         links = [json.loads((tmp_path / folder / "graph.json").read_text(encoding="utf-8"))["links"] for folder in (name, "made")]
         assert links[0] == links[1]
 
@@ -161,6 +167,7 @@ def test_a_hostile_graph_runs_nothing(safetycase: Run, tmp_path: Path) -> None:
     assert ran.code == 1
     assert "nothing of it was run" in ran.err
     assert len(ran.err.splitlines()) == 1
+    assert "weights_only" not in ran.err
     assert not mark.exists()
 
 
@@ -208,6 +215,77 @@ def test_wrong_usage(options: list[str], said: str, safetycase: Run, tmp_path: P
 
     assert ran.code == 2
     assert said in ran.err
+
+
+@pytest.mark.parametrize("option", [("--target", "logits"), ("--max-features", "5"), ("--chat",), ("--position", "-1")])
+def test_a_graph_made_before_is_not_traced_again(option: tuple[str, ...], safetycase: Run, tmp_path: Path) -> None:
+    """What would change the graph is refused, so that nobody reads one target's scores as another's."""
+    ran = safetycase("trace", "--graph", "graph.safetensors", "--out", tmp_path, *option)
+
+    assert ran.code == 2
+    assert f"--graph takes no {option[0]}" in ran.err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_others_are(safetycase: Run, tmp_path: Path) -> None:
+    """A graph.safetensors does not hold what circuit-tracer's file needs: nothing is read, and nothing written."""
+    ran = safetycase("trace", "--graph", "graph.safetensors", "--out", tmp_path / "out", "--pt")
+
+    assert ran.code == 2
+    assert "configuration of its model" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_dictionaries_of_another_model_are_told_by_what_they_give_back(safetycase: Run, tmp_path: Path) -> None:
+    """No name tells whose the golden transcoders are; on the organism they are worse than the mean, and their own give most back."""
+    golden("jumprelu")
+    other = {"--dictionaries": str(FOLDER / "transcoders_jumprelu")}
+
+    strangers, own = (
+        safetycase("trace", *_arguments(ORGANISM | changed), "--out", tmp_path / name, "--random-subgraphs", "0", "--json")
+        for name, changed in (("strangers", other), ("own", {}))
+    )
+
+    assert (strangers.code, own.code) == (0, 0), strangers.err
+    told = [json.loads(ran.out) for ran in (strangers, own)]
+    assert [each["same_model"] for each in told] == [None, True]
+    assert told[0]["reconstructed"]["total"] < 0 < 0.5 < told[1]["reconstructed"]["total"]
+    assert len(told[0]["reconstructed"]["by_layer"]) == 4
+    assert ["could not be checked" in ran.err for ran in (strangers, own)] == [True, False]
+    assert ["warning: this is worse than the mean" in ran.err for ran in (strangers, own)] == [True, False]
+
+
+def test_a_prompt_beyond_memory_is_refused_before_it_is_run(safetycase: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first tokens: the whole prompt never goes through the model, and memory and time are told once."""
+    from safetycase.lab.attribution import frozen_pass as module
+    from safetycase.lab.attribution import preflight
+
+    ran_on: list[int] = []
+    run = module._recorded
+
+    def counted(*given: Any) -> Any:
+        ran_on.append(len(given[2]))
+        return run(*given)
+
+    monkeypatch.setattr(module, "_recorded", counted)
+    monkeypatch.setattr(preflight, "free_memory", lambda model: 2**26)
+
+    ran = safetycase("trace", *_arguments(ORGANISM | {"--prompt": "cake " * 150}), "--out", tmp_path, "--json")
+
+    assert ran.code == 1
+    assert ran_on == [128]
+    assert len(ran.err.splitlines()) == 1
+    assert re.search(r"would take about \S+ [GM]iB and \S+ (s|min|h), expected at most 64 MiB", ran.err)
+
+
+def test_a_text_that_is_unknown_is_no_target(safetycase: Run, tmp_path: Path) -> None:
+    """Its one token is the one for all unknown texts, which is not what was asked for."""
+    golden("jumprelu")
+    given = {"--model": str(FOLDER / "model"), "--dictionaries": str(FOLDER / "transcoders_jumprelu"), "--prompt": PROMPT}
+
+    ran = safetycase("trace", *_arguments(given), "--out", tmp_path / "out", "--target", "log-odds", "--plus", "zzz")
+
+    assert ran.code == 1
+    assert "tokenizer does not know it" in ran.err.splitlines()[-1]
 
 
 def test_dictionaries_of_another_model_go_on_where_that_is_meant(safetycase: Run, tmp_path: Path) -> None:

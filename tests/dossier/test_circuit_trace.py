@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +17,7 @@ from safetycase.case.goals import NodeType
 from safetycase.case.judging import Judged
 from safetycase.case.requirements.coverage import Answers, coverage
 from safetycase.case.requirements.covered import EvidenceState
-from safetycase.case.requirements.loading import load_packs
+from safetycase.case.requirements.loading import Packs, load_packs
 from safetycase.case.wording import forbidden
 from safetycase.dossier import exhibits
 from safetycase.dossier.documents import _attachments
@@ -111,6 +112,7 @@ def test_the_error_share_stands_beside_every_graph(name: str) -> None:
     assert len(graphs) == 3
     for text in (*(figure.caption for figure in graphs), exhibit.sentence, exhibit.scope):
         assert f"Errors of the transcoders carry 29.0{THIN}% [26.4, 31.5] of the influence on the target" in text
+        assert f"they reconstruct 77.0{THIN}% [74.5, 79.5] of the variance of what MLPs write" in text
 
 
 def test_an_error_share_that_is_not_known_is_said_to_be_so() -> None:
@@ -154,6 +156,54 @@ def test_a_test_that_could_not_be_had_is_no_pass() -> None:
     two = whole.model_copy(update={"tests": whole.tests[1:]})
 
     assert "but necessity could not be tested" in shown(two).sentence
+
+
+def test_a_test_without_an_interval_is_not_said_to_fail() -> None:
+    """It could not be tested: no percentile, no p, no figure, and the first sentence says so."""
+    whole = traced.found(holds=False)
+    why = "the effect of ablating all features together cannot be told from none"
+    untested = {"untested": why, "percentile": 0.0, "p": 1.0, "adjusted": 1.0, "passes": False}
+    tests = (whole.tests[0], *(test.model_copy(update=untested) for test in whole.tests[1:]))
+    exhibit = shown(whole.model_copy(update={"tests": tests}))
+    rows = exhibit.tables["tests"].rows
+
+    assert "the test of necessity does not pass; sufficiency and completeness could not be tested" in exhibit.sentence
+    assert [[cell.text for cell in row[3:]] for row in rows[1:]] == [["–", "–", "–", "could not be tested"]] * 2
+    assert f"Completeness could not be tested: {why}." in exhibit.tables["tests"].caption
+    assert {"sufficiency", "completeness"} & exhibit.figures.keys() == set()
+
+
+def test_where_nothing_was_traced_nothing_was_looked_at() -> None:
+    """A model that never refuses had no feature tested: the page does not count what was not done."""
+    facts = {fact.term: fact.text for fact in shown(traced.stopped()).facts["target"]}
+
+    assert facts["Looked at"] == "nothing: no graph was traced"
+
+
+def test_areas_are_shares_of_the_range_that_they_cover() -> None:
+    """Which is named; the number 1 does not run into the number that follows it."""
+    caption = shown(traced.found()).tables["stages"].caption
+
+    assert f"As shares of the range from 1{THIN}% to 100{THIN}% of edges" in caption
+    assert "between the curve and 1: 20" in caption
+
+
+def test_few_pairs_make_no_key_number() -> None:
+    """Four pairs stand with the evidence, not on the first page."""
+    whole = traced.without_transcoders()
+    few = {**whole.estimates, "cpr.matched.edge-circuit": estimate(0.81, 0.06, n=4)}
+    numbers = [shown(each).key_numbers[2] for each in (whole, whole.model_copy(update={"estimates": few}))]
+
+    assert [bool(number.absent) for number in numbers] == [False, True]
+    assert "measured on 4 pairs alone" in numbers[1].absent
+
+
+def test_on_how_many_prompts_answers_were_generated_is_said() -> None:
+    """Of 32 prompts that were ablated 24 were answered: in the sentence, and beside each judge."""
+    exhibit = shown(traced.found())
+
+    assert "(arditi-12, 24 of 32 prompts answered)" in exhibit.scope
+    assert {row[0].note for row in exhibit.tables["answers"].rows} == {"24 of 32 prompts answered"}
 
 
 def test_that_no_member_was_found_shows_nothing() -> None:
@@ -248,7 +298,8 @@ def test_every_score_stands_beside_random_subgraphs_where_it_has_them() -> None:
     rows = {row[0].text: row for row in table.rows}
 
     assert rows["Replacement, pruned"][3].text == f"31 to 44{THIN}%"
-    assert rows["Replacement, pruned"][3].note.endswith("1/101")
+    assert rows["Replacement, pruned"][3].note == "100 of 100 lower"
+    assert "There is no p" in table.caption
     assert rows["Error share"][1].text.startswith("29.0")
     assert "up to 1e\N{MINUS SIGN}5 of it at worst" in table.caption
     assert "no circuit" in table.caption
@@ -269,9 +320,30 @@ def test_what_is_explained_of_a_change_is_a_share_and_no_difference() -> None:
     exhibit = shown(traced.found())
     rows = exhibit.tables["predictions"].rows
 
-    assert [row[1].text for row in rows] == [f"55{THIN}% [45, 65]", f"31{THIN}% [16, 46]"]
+    assert [row[1].text for row in rows] == [f"55{THIN}% [45, 65]", f"31{THIN}% [16, 46]", "–"]
     assert f"55{THIN}% [45, 65]" in exhibit.more
     assert exhibit.key_numbers[2].value == f"55{THIN}%"
+
+
+def test_what_the_class_alone_explains_leads_nowhere() -> None:
+    """The number of both classes together stands in the table alone, beside what the mean of the class explains of it."""
+    exhibit = shown(traced.found())
+    both = [row[3].text for row in exhibit.tables["predictions"].rows]
+
+    assert both == [f"83{THIN}% [77, 88]", f"79{THIN}% [74, 85]", f"65{THIN}% [60, 71]"]
+    assert not any(both[0] in text for text in (exhibit.sentence, exhibit.more, exhibit.scope))
+    assert "32 unseen harmful prompts" in exhibit.key_numbers[2].text
+
+
+def test_a_prediction_worse_than_the_mean_says_so() -> None:
+    """A negative share of variance is not left to the reader."""
+    whole = traced.found()
+    worse = {**whole.estimates, "explained_change.harmful.circuit": estimate(-0.4, 0.2, n=32)}
+    exhibit = shown(whole.model_copy(update={"estimates": worse}))
+
+    assert "below 0 is worse than their mean" in exhibit.more
+    assert "below 0" in exhibit.key_numbers[2].text
+    assert "below 0 is worse than their mean" not in shown(whole).more
 
 
 def test_without_transcoders_patching_leads() -> None:
@@ -305,6 +377,28 @@ def test_every_estimate_has_words_and_a_unit() -> None:
         assert unit(name) is each.unit, name
 
 
+def test_line_ends_in_names_are_drawn() -> None:
+    """A supernode that is named by the token for a line end stands on one line, in the table and in the drawing."""
+    whole = traced.found()
+    named = (whole.supernodes[0].model_copy(update={"name": "raises “\n”, “\n\n”"}), *whole.supernodes[1:])
+    exhibit = shown(whole.model_copy(update={"supernodes": named}))
+
+    assert exhibit.tables["supernodes"].rows[0][0].text == "raises “¶”, “¶¶”"
+    assert "“\n" not in str(exhibit.figures["circuit"].explorer)
+
+
+def test_a_picture_is_described_as_it_is_drawn() -> None:
+    """No tokens below where there are none; the influence of a target is no number, since it is what influence is on."""
+    figures = shown(traced.found()).figures
+    explorers = [figures[name].explorer for name in ("circuit", "example_0")]
+
+    assert figures["circuit"].caption.startswith("Targets on top;")
+    assert figures["example_0"].caption.startswith("Tokens below, targets on top;")
+    for explorer in explorers:
+        assert explorer is not None
+        assert [row[4].text for row in explorer.table.rows if row[1].text == "target"] == ["–"]
+
+
 def test_a_scatter_of_many_points_says_how_many_are_drawn() -> None:
     """A drawing holds a bounded number of marks."""
     many = traced.found(predicted_measured=tuple((index / 100, index / 90) for index in range(5000)))
@@ -329,7 +423,7 @@ def test_a_model_card_names_the_key_estimates() -> None:
     names = {metric["args"]["estimate"] for result in results(story.case, story.findings) for metric in result["metrics"]}
 
     assert {"error_share.harmful.graph", "log_odds_change.harmful.ablated", "refusal_rate.harmful.ablated@arditi-12"} <= names
-    assert {"explained_change.confirmation.circuit", "explained_change.confirmation.probe", "cpr.matched.edge-circuit"} <= names
+    assert {"explained_change.harmful.circuit", "explained_change.harmful.probe", "cpr.matched.edge-circuit"} <= names
     assert "The hypothesis does not hold" in section(story.case, {traced.STEP: traced.found(holds=False)}, version="1.0.0", made=cases.MADE)
 
 
@@ -375,6 +469,11 @@ def test_a_hypothesis_that_does_not_hold_explains_nothing(row: str, counts: bool
     assert counts or line.unmet == ("the hypothesis does not hold in its own tests",)
 
 
+@cache
+def packs() -> Packs:
+    return load_packs(bundled())
+
+
 def bearing(row: str, result: Found) -> list[EvidenceState]:
     """How the findings stand in the slots of a requirement, for a provider that both laws bind."""
     answers = Answers(
@@ -387,7 +486,7 @@ def bearing(row: str, result: Found) -> list[EvidenceState]:
         prefills={},
         as_of=cases.TODAY,
     )
-    rows = {each.id: each for each in coverage(load_packs(bundled()), answers)}
+    rows = {each.id: each for each in coverage(packs(), answers)}
     return [line for slot in rows[row].slots for line in slot.evidence if line.kind == "circuit_trace"]
 
 

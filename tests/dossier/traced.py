@@ -201,7 +201,13 @@ def _scores() -> dict[str, Estimate]:
         "log_odds.harmless.baseline": estimate(-5.2, 0.8, Unit.NATS, n=32),
     }
     for population in ("harmful", "harmless"):
-        for score, value in (("replacement", 0.71), ("completeness", 0.83), ("error_share", 0.29), ("unattributed_share", 0.06)):
+        for score, value in (
+            ("replacement", 0.71),
+            ("completeness", 0.83),
+            ("error_share", 0.29),
+            ("unattributed_share", 0.06),
+            ("reconstructed", 0.77),
+        ):
             named[f"{score}.{population}.graph"] = estimate(value, 0.05, n=64)
         for score, value in (("subgraph_replacement", 0.64), ("subgraph_completeness", 0.78)):
             named[f"{score}.{population}.pruned"] = estimate(
@@ -235,8 +241,13 @@ def _tested(holds: bool) -> dict[str, Estimate]:
         "faithfulness.harmful.rest": estimate(0.14, 0.1, n=32, nulls=rest),
         "node_prediction.harmful.nodes": estimate(0.91, 0.05, Unit.CORRELATION, n=140),
         "edge_prediction.harmful.edges": estimate(0.62, 0.1, Unit.CORRELATION, n=310),
-        "explained_change.confirmation.circuit": estimate(0.55, 0.2, n=64),
-        "explained_change.confirmation.probe": estimate(0.31, 0.3, n=64),
+        "explained_change.harmful.circuit": estimate(0.55, 0.2, n=32),
+        "explained_change.harmful.probe": estimate(0.31, 0.3, n=32),
+        "explained_change.harmless.circuit": estimate(-0.2, 0.3, n=32),
+        "explained_change.harmless.probe": estimate(-0.1, 0.3, n=32),
+        "explained_change.confirmation.circuit": estimate(0.83, 0.1, n=64),
+        "explained_change.confirmation.probe": estimate(0.79, 0.1, n=64),
+        "explained_change.confirmation.class-mean": estimate(0.65, 0.1, n=64),
         "incoherent_rate.harmful.ablated": estimate(0.04, 0.08, n=24),
     }
     for judge in _JUDGES:

@@ -147,15 +147,15 @@ Key = tuple[Sign, str]
 
 
 def _legend(picture: GraphPicture, drawn: Selection) -> list[list[Key]]:
-    """Signs that occur in the drawing, in lines that fit."""
+    """Signs that occur in the drawing, or that selecting a node on the screen may bring, in lines that fit."""
     kinds = {node.kind for node in drawn.nodes}
     keys: list[Key] = [(kind, words) for kind, (words, _) in _KINDS.items() if kind in kinds]
     if any(node.supernode for node in drawn.nodes):
         keys.append(("group", "supernode"))
     keys.append(("bar", "share of influence"))
-    if any(edge.weight >= 0 for edge in drawn.edges):
+    if any(edge.weight >= 0 for edge in picture.edges):
         keys.append(("plus", "adds"))
-    if any(edge.weight < 0 for edge in drawn.edges):
+    if any(edge.weight < 0 for edge in picture.edges):
         keys.append(("minus", "takes away"))
     largest = max((abs(edge.weight) for edge in drawn.edges), default=0.0)
     if largest:
@@ -194,8 +194,9 @@ def _key(drawing: GraphDrawing, keys: Sequence[Key], y: float) -> None:
 def _how_to_read(picture: GraphPicture) -> str:
     columns = "a position of the prompt" if picture.columns_are == "position" else "a role that positions of several prompts share"
     groups = " Boxes hold nodes grouped as one supernode, per column." if any(node.supernode for node in picture.nodes) else ""
+    below = "Tokens below, targets on top" if any(node.kind == "token" for node in picture.nodes) else "Targets on top"
     return (
-        f"Tokens below, targets on top; each row is a layer, each column {columns}. Lines are direct effects with attention patterns and "
+        f"{below}; each row is a layer, each column {columns}. Lines are direct effects with attention patterns and "
         f"normalisation as they were, as wide as they are large.{groups}"
     )
 

@@ -70,7 +70,7 @@ def _row(picture: GraphPicture, node: PictureNode) -> tuple[Cell, ...]:
         Cell(node.kind),
         Cell(layer, "number"),
         Cell(place),
-        Cell(f"{numbers.percent(round(abs(node.influence), 4))}", "number"),
+        Cell("–" if node.kind == "target" else f"{numbers.percent(round(abs(node.influence), 4))}", "number"),
         Cell(_ends(picture, entering, "source")),
         Cell(_ends(picture, leaving, "target")),
     )

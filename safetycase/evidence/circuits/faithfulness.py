@@ -18,13 +18,15 @@ SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 class Areas:
     """Of one faithfulness curve f over the share of edges, by trapezoids on a linear scale, from the first share to the last.
 
-    f may lie above 1 (leaving edges out can strengthen a behaviour), hence cpr may too: it is shown with the whole curve.
+    Divided by that range, so that a circuit that behaves as the model does at every share has 1 and 0, wherever the shares begin and end:
+    means of f and of |1 - f| over the range. f may lie above 1 (leaving edges out can strengthen a behaviour), hence cpr may too: it is
+    shown with the whole curve.
     """
 
     cpr: float
-    """Integral of f: how much of the behaviour small circuits carry; larger is better."""
+    """Mean of f: how much of the behaviour small circuits carry; larger is better."""
     cmd: float
-    """Integral of |1 - f|: how far circuits are from behaving as the model does; smaller is better."""
+    """Mean of |1 - f|: how far circuits are from behaving as the model does; smaller is better."""
 
 
 def faithfulness(circuit: ArrayLike, empty: ArrayLike, full: ArrayLike) -> float:
@@ -56,7 +58,8 @@ def areas(shares: Sequence[float], f: ArrayLike) -> Areas:
     assert x.shape == y.shape, (x.shape, y.shape)
     assert x.size >= 2, "a curve of fewer than two points has no area"
     assert (np.diff(x) > 0).all(), shares
-    return Areas(float(np.trapezoid(y, x)), float(np.trapezoid(np.abs(1 - y), x)))
+    covered = x[-1] - x[0]
+    return Areas(float(np.trapezoid(y, x) / covered), float(np.trapezoid(np.abs(1 - y), x) / covered))
 
 
 def strongest(scores: ArrayLike, share: float) -> Mask:

@@ -33,6 +33,7 @@ def check_nodes(graph: AttributionGraph) -> None:
     expect(bool((np.diff(chosen) > 0).all()), "selected_features: not in ascending order, each once")
     weights = graph.target_weights
     expect(bool(np.isfinite(weights).all() and (weights >= 0).all()), "weights of targets: negative or no numbers")
+    expect(bool((weights > 0).any()), "weights of targets: all are 0, so that nothing has influence")
     expect(_within(np.array([target.position for target in graph.targets]), graph.n_positions), "a target's position is beyond the prompt")
     ids = np.array([target.token for target in graph.targets if target.token is not None], dtype=np.int64)
     expect(_within(ids, graph.vocabulary), f"a target's id is beyond the vocabulary of {graph.vocabulary}")

@@ -98,7 +98,7 @@ def _traced(study: TraceStudy, why: dict[str, str]) -> Stage[dict[str, Any]]:
         why.update(dict.fromkeys(OF_MEMBERS, "no feature recurs more often in graphs of harmful prompts: there is no circuit to ablate"))
         return notes
     yield from checks(study, made, chosen)
-    drawn = random_circuits(known, chosen, study.ask.minimum_recurrence, study.ask.random_circuits, study.seed)
+    drawn = random_circuits(known, chosen, study.ask.random_circuits, study.seed)
     rows = yield from study.shards.rows("random_circuits", "all", lambda: _random_rows(drawn))
     randoms = [tuple((layer, feature, role) for layer, feature, role in row["members"]) for row in rows]
     yield from ablations(study, chosen, randoms)

@@ -41,7 +41,7 @@ def attribute(
     Semantics of Ameisen et al. 2025 and circuit-tracer 0.5.0. With `max_features` below the active ones, features are added
     by their influence on the targets in the graph so far, ranked anew every update_interval * batch_size.
 
-    Raises ModelError, in one line, as `frozen_pass` does; for targets that no linear map of the stream gives; for a budget
+    Raises ModelError, in one line, as `frozen_pass` does; for targets that no linear map of the stream gives or that are zero; for a budget
     below one feature; where the estimate of memory is above `memory_limit` bytes (None: above what is free).
     """
     pass_ = frozen_pass(model, transcoders, tokens, zeroed, memory_limit=memory_limit)
@@ -66,6 +66,9 @@ def attribute_pass(
     traced = top_logits(pass_, targets.most, targets.mass) if isinstance(targets, TopLogits) else list(targets)
     if not traced:
         raise ModelError("no targets to trace, expected one or more")
+    for each in traced:
+        if not bool(each.vector.isfinite().all()) or not bool(each.vector.any()):
+            raise ModelError(f"target {each.target.label!r}: its vector is zero or not finite, so nothing leads to it")
     by_layer = [starts[-1] - starts[0] for starts in pass_.features.starts]
     refuse_beyond(memory_limit, pass_.model, DictionarySet(pass_.transcoders), pass_.n_positions, by_layer, max_features)
     rows = edge_rows(pass_)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pickle
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -148,7 +149,7 @@ def _unpickled(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(allowed):
             told = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as refused:
-        raise ModelError(f"{path}: holds more than a graph, or is damaged; nothing of it was run: {_reason(refused)}") from refused
+        raise ModelError(f"{path}: holds more than a graph, or is damaged; nothing of it was run{_unsupported(refused)}") from refused
     except OSError as problem:
         raise ModelError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
     except Exception as damaged:  # torch's readers of zip archives and pickles raise whatever they like
@@ -158,12 +159,16 @@ def _unpickled(path: Path) -> dict[str, Any]:
     return told
 
 
-def _reason(error: Exception) -> str:
-    """The line of a long message that says what was found."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next(
-        (line for line in lines if "Unsupported" in line or "WeightsUnpickler error" in line), (lines or [type(error).__name__])[0]
-    )[:200]
+def _unsupported(refused: pickle.UnpicklingError) -> str:
+    """What torch's loader stopped at; its advice, to load the file without protection, is not passed on."""
+    named = re.search(r"GLOBAL (\S+)", str(refused))
+    return f": it asks for {named.group(1)[:150]}" if named else ""
+
+
+def _reason(damaged: Exception) -> str:
+    """The first line of a long message; torch's advice on other files is no reason."""
+    line = next((line.strip() for line in str(damaged).splitlines() if line.strip()), type(damaged).__name__)
+    return "not the zip archive that torch.save writes" if "mmap can only be used" in line else line[:200]
 
 
 def _graph(told: dict[str, Any], file_bytes: int) -> ReadGraph:

@@ -84,7 +84,9 @@ def frozen_pass(
     if len(places) > 1:
         raise ModelError(f"{model.source}: is spread over {', '.join(sorted(places))}, expected one device: set `device` in the plan")
     if len(tokens) < 2:
-        raise ModelError(f"a prompt of {len(tokens)} tokens has nothing to trace from, expected two or more")
+        raise ModelError(
+            f"a prompt of {len(tokens)} token{'' if len(tokens) == 1 else 's'} has nothing to trace from, expected two or more"
+        )
     per_layer = one_per_layer(model, transcoders)
     refuse_beyond(memory_limit, model, transcoders, len(tokens), 0)
     dictionaries = tuple(each.to(model.device, model.dtype) for each in per_layer)

@@ -112,12 +112,13 @@ def _columns(whole: Float[Tensor, "pos wide"], y: Float[Tensor, "pos d_out"]) ->
         return torch.empty(0, dtype=torch.long, device=y.device)
     if whole.shape[-1] < y.shape[-1]:
         return None
-    place = torch.arange(whole.shape[-1], device=y.device)
-    for row in range(len(y)):
+    for row in range(len(y)):  # numbers that come twice in one row can be told apart in another
         order = whole[row].argsort(stable=True)
         found = order[torch.searchsorted(whole[row][order], y[row].contiguous()).clamp_max(len(order) - 1)]
+        if not torch.equal(whole[row, found], y[row]):
+            return None
         if torch.equal(whole[:, found], y):
-            return place[found]
+            return found
     return None
 
 

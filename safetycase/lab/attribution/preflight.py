@@ -58,8 +58,8 @@ def refuse_beyond(
     if _sizes(model, transcoders, n_positions, n_active, max_features).memory > room:
         expected = estimate(model, transcoders, n_positions, n_active, max_features)
         raise ModelError(
-            f"a graph of {n_positions} tokens would take about {_gib(expected.memory_bytes)} and {expected.seconds:.0f} s,"
-            f" expected at most {_gib(room)}; shorten the prompt or set max_features"
+            f"a graph of {n_positions} tokens would take about {bytes_words(expected.memory_bytes)} and {time_words(expected.seconds)},"
+            f" expected at most {bytes_words(room)}; shorten the prompt or set max_features"
         )
 
 
@@ -95,9 +95,10 @@ def _sizes(
 
 
 def free_memory(model: LoadedModel) -> int:
-    """Bytes that are free on the model's device."""
+    """Bytes that are free on the model's device, with what torch holds of it without using it."""
     if model.device.type == "cuda":
-        return int(torch.cuda.mem_get_info(model.device)[0])
+        kept_back = torch.cuda.memory_reserved(model.device) - torch.cuda.memory_allocated(model.device)
+        return int(torch.cuda.mem_get_info(model.device)[0]) + kept_back
     try:
         with open("/proc/meminfo") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -120,5 +121,13 @@ def _rate(model: LoadedModel) -> float:
     return 2 * PROBE**3 / max(time.perf_counter() - start, 1e-6)
 
 
-def _gib(number: int) -> str:
-    return f"{number / 2**30:.3g} GiB"
+def bytes_words(number: int) -> str:
+    """In GiB, below one in MiB."""
+    return f"{number / 2**30:.3g} GiB" if number >= 2**30 else f"{number / 2**20:.3g} MiB"
+
+
+def time_words(seconds: float) -> str:
+    """In hours, minutes or seconds."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.3g} h"
+    return f"{seconds / 60:.3g} min" if seconds >= 60 else f"{seconds:.3g} s"

@@ -19,11 +19,12 @@ def prompt_tokens(model: LoadedModel, text: str, *, chat: bool = False) -> Int[T
     if chat:
         ids: list[int] = model.chat.encode([text], "cpu").input_ids[0].tolist()
     else:
-        ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         if ids[:1] == [] or ids[0] not in set(model.tokenizer.all_special_ids):
             ids = [*_special(model.tokenizer), *ids]
     if len(ids) < 2:
-        raise ModelError(f"the prompt comes to {len(ids)} tokens, the special one at its beginning included; expected two or more")
+        count = "1 token" if len(ids) == 1 else f"{len(ids)} tokens"
+        raise ModelError(f"the prompt comes to {count}, the special one at its beginning included; expected two or more")
     config: Any = model.module.config.get_text_config()
     most = getattr(config, "max_position_embeddings", None)
     if isinstance(most, int) and 0 < most < len(ids):

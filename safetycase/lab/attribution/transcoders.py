@@ -53,7 +53,7 @@ def one_per_layer(model: LoadedModel, transcoders: DictionarySet | Dictionary) -
     missing = [layer for layer in range(n_layers) if layer not in found]
     beyond = [layer for layer in found if layer >= n_layers]
     if missing or beyond:
-        what = f"none for layers {_listed(missing)}" if missing else f"some for layers {_listed(beyond)}"
+        what = f"none for {_listed(missing)}" if missing else f"some for {_listed(beyond)}"
         raise ModelError(f"{model.source}: its {n_layers} layers need a transcoder each, found {what}")
     ordered = tuple(found[layer] for layer in range(n_layers))
     for layer, each in enumerate(ordered):
@@ -112,4 +112,4 @@ def _check(model: LoadedModel, layer: int, each: Dictionary, first: Dictionary) 
 
 def _listed(layers: list[int]) -> str:
     shown = ", ".join(map(str, layers[:8]))
-    return f"{shown}, ..." if len(layers) > 8 else shown
+    return f"layer{'s' if len(layers) > 1 else ''} {shown}{', ...' if len(layers) > 8 else ''}"

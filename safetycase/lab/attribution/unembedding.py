@@ -42,6 +42,15 @@ def logit_gradient(pass_: FrozenPass, gradient: Float[Tensor, "vocab"]) -> Float
     return (gradient.to(pass_.final) @ _weight(pass_.model)) * logit_scale(pass_)
 
 
+def uncapped(model: LoadedModel, logits: Float[Tensor, "row vocab"]) -> Float[Tensor, "row vocab"]:
+    """Logits as they stood before a final soft cap, in float64; those that reached the cap are taken to lie just below it."""
+    cap, wide = _cap(model), logits.double()
+    if cap is None:
+        return wide
+    highest = 1 - torch.finfo(logits.dtype).eps
+    return cap * torch.atanh((wide / cap).clamp(-highest, highest))
+
+
 def _cap(model: LoadedModel) -> float | None:
     config: Any = model.module.config.get_text_config()
     cap = getattr(config, "final_logit_softcapping", None)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from safetycase.evidence.graphs.effects import changes_by_removal
+from safetycase.evidence.graphs.effects import Effects, changes_by_removal
 from safetycase.evidence.kinds.circuit_trace.selection import Node
 from safetycase.evidence.tables import Row
 from safetycase.lab.forward import left_padded
@@ -45,11 +45,12 @@ class _Checked:
     prompts: Sequence[Prompt]
     _found: list[tuple[Prompt, int, Tensor, Tensor]] | None = None
     _active: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+    _changes: dict[tuple[str, int], Effects] = field(default_factory=dict)
 
     def node_rows(self) -> Iterator[Row]:
         for prompt, number, change, _ in self._interventions():
             graph = self.made.of(prompt.id)
-            predicted = changes_by_removal(graph, self._places(prompt)[number])[graph.target_nodes] @ graph.target_weights
+            predicted = self._predicted(prompt, number)[graph.target_nodes] @ graph.target_weights
             log_odds, target = change.tolist()
             yield {
                 "item": prompt.id, "population": "harmful", "split": prompt.split, "member": number,
@@ -59,7 +60,7 @@ class _Checked:
     def edge_rows(self) -> Iterator[Row]:
         for prompt, number, _, read in self._interventions():
             places = self._places(prompt)
-            changes = changes_by_removal(self.made.of(prompt.id), places[number])
+            changes = self._predicted(prompt, number)
             for target, measured in enumerate(read.tolist(), start=1):
                 if target not in places or self.members[target - 1][0] <= self.members[number - 1][0]:
                     continue
@@ -70,6 +71,12 @@ class _Checked:
                     "item": prompt.id, "population": "harmful", "split": prompt.split, "source": number, "target": target,
                     "predicted": predicted, "measured": measured,
                 }  # fmt: skip
+
+    def _predicted(self, prompt: Prompt, number: int) -> Effects:
+        """[node]: what the prompt's graph says of the member's removal; had once for both tables."""
+        if (prompt.id, number) not in self._changes:
+            self._changes[prompt.id, number] = changes_by_removal(self.made.of(prompt.id), self._places(prompt)[number])
+        return self._changes[prompt.id, number]
 
     def _places(self, prompt: Prompt) -> dict[int, list[int]]:
         """By member that is active there: its nodes in the prompt's graph."""

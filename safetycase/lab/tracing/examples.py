@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from safetycase.evidence.graphs.graph import AttributionGraph
 from safetycase.evidence.graphs.pruning import Pruned, prune
-from safetycase.evidence.graphs.scores import influence
+from safetycase.evidence.graphs.scores import LEAST_SUM, Influence, influence, starting_weights
 from safetycase.evidence.tables import Row
 from safetycase.lab.prompt_roles import roles
 from safetycase.lab.prompt_samples import take
@@ -49,21 +49,23 @@ def _example(study: TraceStudy, made: Graphs, population: str, prompt: Prompt) -
     pruned = prune(graph, study.ask.node_threshold, study.ask.edge_threshold)
     nodes = np.flatnonzero(pruned.node_mask)
     place = {int(node): index for index, node in enumerate(nodes)}
-    found = influence(graph).nodes
-    whole = float(found.sum()) or 1.0
+    found = influence(graph)
+    whole = float(found.nodes.sum()) or 1.0
     return {
         "item": prompt.id,
         "population": population,
         "target": study.functional.label,
         "roles": list(roles(study.model.chat, graph.n_positions)),
-        "nodes": [_node(graph, int(node), float(found[node]) / whole, pruned) for node in nodes],
-        "edges": [[place[source], place[target], weight] for source, target, weight in _strongest(pruned)],
+        "nodes": [_node(graph, int(node), float(found.nodes[node]) / whole, pruned) for node in nodes],
+        "edges": [[place[source], place[target], weight] for source, target, weight in _strongest(graph, pruned, found)],
     }
 
 
-def _strongest(pruned: Pruned) -> Iterator[tuple[int, int, float]]:
+def _strongest(graph: AttributionGraph, pruned: Pruned, found: Influence) -> Iterator[tuple[int, int, float]]:
+    """By their share of what enters their target, times its influence: weights into two nodes are in units of their own."""
     edges = pruned.edges
-    order = np.sort(np.argsort(-np.abs(edges.weight), kind="stable")[:MOST_DRAWN_EDGES])
+    factors = (found.nodes + starting_weights(graph)) / np.maximum(found.row_sums, LEAST_SUM)
+    order = np.sort(np.argsort(-np.abs(edges.weight) * factors[edges.target], kind="stable")[:MOST_DRAWN_EDGES])
     kept = pruned.node_mask
     for index in order.tolist():
         source, target = int(edges.source[index]), int(edges.target[index])

@@ -27,8 +27,8 @@ def frozen(study: TraceStudy) -> Stage[None]:
     """The table `frozen`, on a few confirmation prompts of either class.
 
     Each source node's vector is added to the stream a second time, in a pass of the model itself whose attention patterns, norm scales and
-    MLP outputs are those of the recorded pass: every active feature's pre-activation and the target must change by the edge (Ameisen et
-    al. 2025; what circuit-tracer tests of itself).
+    MLP outputs are those of the recorded pass: the pre-activation of every feature of the graph and the target must change by the edge
+    (Ameisen et al. 2025; what circuit-tracer tests of itself).
     """
     yield Progress("frozen interventions", 0, 1)
     pairs = {pair.harmful.id: pair for pair in study.sampled.confirmation}
@@ -40,10 +40,11 @@ def frozen(study: TraceStudy) -> Stage[None]:
 def _row(study: TraceStudy, population: str, prompt: Prompt) -> Row:
     pass_ = frozen_pass(study.model, study.transcoders, study.tokens[prompt.id])
     target = study.functional.target(pass_)
-    graph = attribute_pass(pass_, [target])
-    nodes = _drawn(graph, study)
+    graph = attribute_pass(pass_, [target], max_features=study.ask.max_features)
+    nodes = _drawn(graph, study, prompt.id)
     found = frozen_change(pass_, [list(additions(pass_, graph, node)) for node in nodes.tolist()], [target])
-    measured = torch.cat([found.features, found.targets], dim=1).double().cpu().numpy()
+    chosen = torch.from_numpy(graph.selected_features).to(found.features.device)
+    measured = torch.cat([found.features[:, chosen], found.targets], dim=1).double().cpu().numpy()
     rows = np.concatenate([np.arange(graph.n_features), np.arange(graph.target_nodes.start, graph.size)])
     order = np.sort(nodes)
     predicted = graph.adjacency.part(rows, order)[:, np.searchsorted(order, nodes)].astype(np.float64).T
@@ -57,9 +58,9 @@ def _row(study: TraceStudy, population: str, prompt: Prompt) -> Row:
     }
 
 
-def _drawn(graph: AttributionGraph, study: TraceStudy) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _drawn(graph: AttributionGraph, study: TraceStudy, item: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     kept = np.flatnonzero(prune(graph, study.ask.node_threshold, study.ask.edge_threshold).node_mask[: graph.target_nodes.start])
-    return np.random.default_rng(study.seed).permutation(kept)[:NODES]
+    return np.random.default_rng(study.seed_of(item)).permutation(kept)[:NODES]
 
 
 def additions(pass_: FrozenPass, graph: AttributionGraph, node: int) -> Iterator[Addition]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from safetycase.lab.attribution.frozen_pass import FrozenPass
 from safetycase.lab.attribution.targets import TargetVector, direction, log_odds_gradient, logit_difference
+from safetycase.lab.attribution.unembedding import uncapped
 from safetycase.lab.dictionaries.site import Site
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.prompt_roles import roles
@@ -71,7 +72,7 @@ class Functional:
     def reading(self, model: LoadedModel) -> Iterator[Read]:
         """Yields what reads the functional off the passes that run while it is open."""
         if self.kind != "direction":
-            yield self._of_logits
+            yield lambda logits: self._of_logits(model, logits)
             return
         site = Site("resid_pre", self.layer)
         with record_sites(model, [site]) as at:
@@ -82,8 +83,8 @@ class Functional:
         assert self.direction is not None
         return self.direction.double()
 
-    def _of_logits(self, logits: Float[Tensor, "row vocab"]) -> Float[Tensor, "row"]:
+    def _of_logits(self, model: LoadedModel, logits: Float[Tensor, "row vocab"]) -> Float[Tensor, "row"]:
         if self.kind == "log-odds":
             return self.log_odds(logits)
-        wide = logits.double()
+        wide = uncapped(model, logits)  # as the target of attribution, which is linear in what the final norm puts out
         return wide[:, list(self.refusal)].mean(dim=-1) - wide[:, list(self.compliance)].mean(dim=-1)

@@ -14,6 +14,7 @@ from safetycase.evidence.kinds.circuit_trace.selection import Node
 from safetycase.evidence.tables import Row
 from safetycase.lab.attribution.attribute import attribute_pass
 from safetycase.lab.attribution.frozen_pass import frozen_pass
+from safetycase.lab.attribution.reconstructed import reconstructed
 from safetycase.lab.observing import Progress
 from safetycase.lab.tracing.study import Stage, TraceStudy
 from safetycase.sources.prompts import Prompt
@@ -30,6 +31,7 @@ class Graphs:
 
     study: TraceStudy
     _held: dict[str, AttributionGraph] = field(default_factory=dict)
+    _reconstructed: dict[str, float | None] = field(default_factory=dict)
     _bytes: int = 0
     _last: tuple[str, AttributionGraph] | None = None
 
@@ -42,6 +44,7 @@ class Graphs:
         self._last = None  # its memory is free before the next one is made
         study, tokens = self.study, self.study.tokens[item]
         pass_ = frozen_pass(study.model, study.transcoders, tokens)
+        self._reconstructed[item] = reconstructed(pass_).total
         graph = attribute_pass(pass_, [study.functional.target(pass_)], max_features=study.ask.max_features)
         if self._bytes + graph.adjacency.n_bytes <= KEPT_BYTES:
             self._held[item] = graph
@@ -49,6 +52,11 @@ class Graphs:
         else:
             self._last = (item, graph)
         return graph
+
+    def reconstructed(self, item: str) -> float | None:
+        """Share of the variance of what MLPs write on a prompt that the transcoders give back; None where nothing varies."""
+        self.of(item)
+        return self._reconstructed[item]
 
     def nodes(self, item: str, nodes: Sequence[Node]) -> dict[Node, list[int]]:
         """Feature nodes of a prompt's graph by (layer, feature, role); those that are not active have none."""
@@ -96,7 +104,13 @@ class _Reduced:
 
     def scores(self) -> Iterator[Row]:
         for population, prompt in self.prompts:
-            yield {"item": prompt.id, "population": population, "split": prompt.split, **self._of(prompt).score_row()}
+            yield {
+                "item": prompt.id,
+                "population": population,
+                "split": prompt.split,
+                **self._of(prompt).score_row(),
+                **self._reconstructed(prompt),
+            }
 
     def nulls(self) -> Iterator[Row]:
         for _, prompt in self.prompts:
@@ -108,9 +122,12 @@ class _Reduced:
         for _, prompt in self.prompts:
             yield from self._of(prompt).node_rows(prompt.id, self.study.roles_of(prompt.id))
 
+    def _reconstructed(self, prompt: Prompt) -> Row:
+        return {"reconstructed": self.made.reconstructed(prompt.id)}
+
     def _of(self, prompt: Prompt) -> "_OneGraph":
         if prompt.id not in self._found:
-            self._found[prompt.id] = _OneGraph.of(self.made.of(prompt.id), self.study)
+            self._found[prompt.id] = _OneGraph.of(self.made.of(prompt.id), self.study, prompt.id)
         return self._found[prompt.id]
 
 
@@ -124,11 +141,11 @@ class _OneGraph:
     random: RandomSubgraphs
 
     @classmethod
-    def of(cls, graph: AttributionGraph, study: TraceStudy) -> "_OneGraph":
+    def of(cls, graph: AttributionGraph, study: TraceStudy, item: str) -> "_OneGraph":
         found = influence(graph)
         pruned = prune(graph, study.ask.node_threshold, study.ask.edge_threshold, found)
         kept = pruned.node_mask[: graph.n_features]
-        return cls(graph, found, pruned, random_subgraph_scores(graph, kept, study.ask.random_subgraphs, study.seed))
+        return cls(graph, found, pruned, random_subgraph_scores(graph, kept, study.ask.random_subgraphs, study.seed_of(item)))
 
     def score_row(self) -> Row:
         graph, mask = self.graph, self.pruned.node_mask

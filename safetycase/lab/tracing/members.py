@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from safetycase.errors import ModelError
 from safetycase.evidence.graphs.graph import AttributionGraph
@@ -132,9 +133,10 @@ def _edge_rows(study: TraceStudy, made: Graphs, nodes: Sequence[Node]) -> Iterat
         ends = {number: places[node] for number, node in enumerate(nodes, start=1) if node in places}
         if not ends:
             continue
-        kept = prune(graph, study.ask.node_threshold, study.ask.edge_threshold).edges
-        pairs = set(zip(kept.target.tolist(), kept.source.tolist(), strict=True))
         targets = {**ends, 0: list(range(graph.target_nodes.start, graph.size))}
+        kept = prune(graph, study.ask.node_threshold, study.ask.edge_threshold).edges
+        kept = kept.where(np.isin(kept.source, _places(ends)) & np.isin(kept.target, _places(targets)))  # of millions, a few
+        pairs = set(zip(kept.target.tolist(), kept.source.tolist(), strict=True))
         whole = _between(graph, targets, ends)
         for (target, source), weight in whole.items():
             held = any((t, s) in pairs for t in targets[target] for s in ends[source])
@@ -145,8 +147,7 @@ def _between(
     graph: AttributionGraph, targets: Mapping[int, Sequence[int]], sources: Mapping[int, Sequence[int]]
 ) -> dict[tuple[int, int], float]:
     """Summed edges by (target, source); those that are 0 are left out."""
-    rows = np.array(sorted({place for places in targets.values() for place in places}))
-    columns = np.array(sorted({place for places in sources.values() for place in places}))
+    rows, columns = _places(targets), _places(sources)
     part = graph.adjacency.part(rows, columns)
     found = {}
     for target, to in targets.items():
@@ -155,3 +156,8 @@ def _between(
             if weight and source != target:
                 found[target, source] = weight
     return found
+
+
+def _places(ends: Mapping[int, Sequence[int]]) -> NDArray[np.int64]:
+    """All nodes of some ends, ascending, each once."""
+    return np.array(sorted({place for places in ends.values() for place in places}), dtype=np.int64)

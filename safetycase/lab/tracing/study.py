@@ -1,5 +1,6 @@
 """What every stage of a circuit trace shares: the model, its transcoders, the pairs of prompts, and what graphs are traced from."""
 
+import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ class TraceStudy:
                 plain[position] = ZEROED
             found[item] = tuple(plain)
         return found
+
+    def seed_of(self, item: str) -> int:
+        """Of what is drawn by lot on one prompt: other prompts neither move it nor share it."""
+        return int.from_bytes(hashlib.sha256(f"{self.seed}\n{item}".encode()).digest()[:8])
 
     @torch.inference_mode()
     def under(self, rows: Sequence[tuple[str, CircuitEdit]]) -> Float[Tensor, "row 2"]:

@@ -43,11 +43,12 @@ def test_areas_in_closed_form() -> None:
     assert found.cmd == pytest.approx(0.5)
 
 
-def test_a_perfect_curve_covers_all_but_the_first_share() -> None:
-    """The area begins at the first share, as in the benchmark, not at zero."""
-    found = areas(SHARES, [1.0] * len(SHARES))
+@pytest.mark.parametrize("shares", [SHARES, (0.02, 0.05, 0.5)], ids=["all edges", "half of them"])
+def test_a_perfect_curve_has_the_whole_area(shares: tuple[float, ...]) -> None:
+    """Wherever the shares begin and end: the area is a share of the range that they cover."""
+    found = areas(shares, [1.0] * len(shares))
 
-    assert found.cpr == pytest.approx(1 - SHARES[0])
+    assert found.cpr == pytest.approx(1)
     assert found.cmd == 0
 
 

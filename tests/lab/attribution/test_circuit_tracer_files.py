@@ -152,6 +152,7 @@ def test_a_bare_pickle_runs_nothing(tmp_path: Path) -> None:
         pytest.param({"vocab_size": "many"}, "vocab_size: 'many'", id="a vocabulary that is no number"),
         pytest.param({"logit_targets": "all"}, "logit_targets: expected a list", id="targets that are none"),
         pytest.param({"logit_probabilities": torch.zeros(9)}, "9 logit_probabilities of 3 targets", id="weights of others"),
+        pytest.param({"logit_probabilities": torch.zeros(3)}, "weights of targets: all are 0", id="no weight at all"),
         pytest.param({"selected_features": torch.arange(30).flip(0)}, "selected_features: not in ascending", id="selected out of order"),
         pytest.param({"input_string": 3}, "input_string: int", id="a prompt that is no text"),
     ],

@@ -138,6 +138,9 @@ def test_impossible_targets_are_refused() -> None:
         logit_difference(pass_, [3], [])
     with pytest.raises(ModelError, match="no targets"):
         attribute_pass(pass_, [])
+    for nothing in (direction(pass_, 0 * vector, "resid_pre.1"), logit_difference(pass_, [3], [3])):
+        with pytest.raises(ModelError, match="zero or not finite"):
+            attribute_pass(pass_, [nothing])
 
 
 FOREIGN: dict[str, Callable[[], Any]] = {

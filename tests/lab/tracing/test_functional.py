@@ -8,7 +8,7 @@ from safetycase.lab.model import LoadedModel
 from safetycase.lab.tracing.functional import Functional
 from safetycase.lab.tracing.graphs import Graphs
 from tests.lab.attribution.cases import PROMPT, double, transcoders
-from tests.lab.tracing.studies import COMPLIANCE, PER_LAYER, REFUSAL, in_float64, study
+from tests.lab.tracing.studies import COMPLIANCE, PER_LAYER, REFUSAL, in_float64, one_by_one, study
 
 pytestmark = pytest.mark.lab
 
@@ -20,6 +20,24 @@ DIRECTION = Functional("direction", REFUSAL, COMPLIANCE, UNIT, layer=2, position
 def model() -> LoadedModel:
     """A random Llama of three layers in float64."""
     return double()
+
+
+def test_a_difference_of_tokens_is_measured_before_a_soft_cap() -> None:
+    """Gemma 2 caps its logits: the target is linear in what the final norm puts out, and so is what the free model is asked for."""
+    capped = double("gemma2")
+    capped.module.config.final_logit_softcapping = 3.0
+    functional = Functional("token-difference", REFUSAL, COMPLIANCE)
+    traced = study(capped, transcoders(PER_LAYER), functional=functional, batches=one_by_one(capped))
+    items = list(traced.tokens)[:3]
+
+    measured = traced.unedited(items)[:, 1].tolist()
+
+    for item, value in zip(items, measured, strict=True):
+        pass_ = frozen_pass(capped, traced.transcoders, traced.tokens[item])
+        free = pass_.logits[list(REFUSAL)].mean() - pass_.logits[list(COMPLIANCE)].mean()
+        target = functional.target(pass_)
+        assert value == pytest.approx(float(pass_.final[-1] @ target.vector), rel=1e-4)  # norms compute in float32
+        assert value != pytest.approx(float(free), rel=0.01)
 
 
 @pytest.mark.parametrize(

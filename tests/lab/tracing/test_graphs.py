@@ -10,6 +10,7 @@ from safetycase.evidence.graphs.random_subgraphs import random_subgraph_scores
 from safetycase.evidence.graphs.scores import influence, scores, subgraph_scores
 from safetycase.lab.attribution.attribute import attribute
 from safetycase.lab.attribution.frozen_pass import frozen_pass
+from safetycase.lab.attribution.reconstructed import reconstructed
 from safetycase.lab.dictionaries.dictionary import DictionarySet
 from safetycase.lab.model import LoadedModel
 from safetycase.lab.observing import Event, Rows
@@ -55,6 +56,7 @@ def test_rows_are_what_the_functions_of_graphs_say(model: LoadedModel, made: Dic
     (row,) = [each for each in rows_of(events, "graphs") if each["item"] == ITEM]
     assert (row["population"], row["split"]) == ("harmless", "train")
     assert {name: row[name] for name in scores(graph)._fields} == pytest.approx(scores(graph)._asdict())
+    assert row["reconstructed"] == pytest.approx(reconstructed(pass_).total)
     subgraph = subgraph_scores(graph, pruned.node_mask[: graph.n_features])
     assert (row["subgraph_replacement"], row["subgraph_completeness"]) == pytest.approx(tuple(subgraph))
     assert (row["active"], row["nodes"], row["kept_features"], row["kept_edges"]) == (
@@ -62,7 +64,7 @@ def test_rows_are_what_the_functions_of_graphs_say(model: LoadedModel, made: Dic
     )  # fmt: skip
     assert row["target_value"] == pytest.approx(float(graph.sums.found[-1]))
     nulls = [each for each in rows_of(events, "graph_nulls") if each["item"] == ITEM]
-    drawn = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], SMALL.random_subgraphs, 0)
+    drawn = random_subgraph_scores(graph, pruned.node_mask[: graph.n_features], SMALL.random_subgraphs, traced.seed_of(ITEM))
     assert [each["draw"] for each in nulls] == list(range(1, 20))
     assert [each["replacement"] for each in nulls] == pytest.approx(drawn.replacement.tolist())
 

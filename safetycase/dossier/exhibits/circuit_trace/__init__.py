@@ -52,7 +52,7 @@ def _missing(found: Found, drawn: dict[str, Figure], listed: dict[str, Table]) -
         "tests": no_member or why_absent("log_odds_change.harmful.ablated", found),
         **{name: no_member or why_absent(estimate, found) for name, (estimate, _) in TESTS.items()},
         "answers": no_member or why_absent("refusal_rate.harmful.ablated", found),
-        "predictions": no_member or why_absent("explained_change.confirmation.circuit", found),
+        "predictions": no_member or why_absent("explained_change.harmful.circuit", found),
         "patching_denoise": why_absent("patched_change.harmless.denoised", found),
         "patching_noise": why_absent("patched_change.harmful.noised", found),
         "top_edges": why_absent("cpr.matched.edge-circuit", found),

@@ -61,7 +61,7 @@ def _tests(found: Found) -> Iterator[tuple[str, Figure]]:
     for test in found.tests:
         name, asks = TESTS[test.name]
         estimate = found.estimates.get(name)
-        if estimate is None or not test.nulls:
+        if estimate is None or not test.nulls or test.untested:
             continue
         count = len(test.nulls)
         drawing = against_nulls(

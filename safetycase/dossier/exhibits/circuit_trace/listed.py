@@ -8,9 +8,12 @@ from safetycase.dossier import numbers, tokens
 from safetycase.dossier.exhibits import general
 from safetycase.dossier.exhibits.circuit_trace.words import (
     TESTS,
+    answered,
     between,
+    curve_range,
     error_beside,
     member_number,
+    one_line,
     p_number,
     p_words,
     place,
@@ -19,8 +22,8 @@ from safetycase.dossier.exhibits.circuit_trace.words import (
     words,
 )
 from safetycase.dossier.page import Cell, Table
-from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
-from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, SCORES, SUBGRAPH_SCORES, edge_share
+from safetycase.evidence.kinds.circuit_trace.findings import Found, Member, Test
+from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, PREDICTED, SCORES, SUBGRAPH_SCORES, edge_share
 from safetycase.evidence.record import Estimate, Null, Unit
 
 _MOST_EDGES = 40
@@ -34,6 +37,7 @@ _SCORE_WORDS = {
     "completeness": ("Completeness score", "share of what nodes read, by influence, that is not error"),
     "error_share": ("Error share", "of the influence on the target, what enters through errors"),
     "unattributed_share": ("Unattributed share", "of what nodes and target read, what no node carries: biases, positions without nodes"),
+    "reconstructed": ("Reconstructed", "of the variance of what MLPs write on a prompt; below 0 is worse than its mean"),
     "subgraph_replacement": ("Replacement, pruned", "what was pruned counts as error"),
     "subgraph_completeness": ("Completeness, pruned", "what was pruned counts as error"),
 }
@@ -57,7 +61,7 @@ def tables(found: Found) -> dict[str, Table]:
     return {
         **{name: table for name, table in made.items() if table is not None},
         **general.estimates(dict(sorted(overall.items())), words),
-        **general.nulls(dict(sorted(overall.items())), words),
+        **general.nulls({name: each for name, each in sorted(overall.items()) if not name.startswith("subgraph_")}, words),
         **general.absent(_gathered(found)),
     }
 
@@ -110,7 +114,7 @@ def _recurs(found: Found, member: Member, population: str) -> str:
 def _supernodes(found: Found) -> Table | None:
     if not found.supernodes:
         return None
-    rows = tuple((Cell(each.name), Cell(", ".join(map(member_number, each.members)))) for each in found.supernodes)
+    rows = tuple((Cell(one_line(each.name)), Cell(", ".join(map(member_number, each.members)))) for each in found.supernodes)
     caption = "Members that write alike, aim alike and appear on the same prompts; the name is a hypothesis, as labels are."
     return Table("Supernodes", (Cell("Supernode"), Cell("Members")), rows, caption, widths=(60, 40), dense=True)
 
@@ -156,7 +160,9 @@ def _scores(found: Found) -> Table | None:
     )
     caption = (
         f"Means over graphs. Features per graph, {sizes}. Random subgraphs: as many features per layer as the pruned graph, drawn from the "
-        f"active ones of the same harmful prompts. What keeps most influence is a picture of one prompt, and no circuit.{exact}"
+        "active ones of the same harmful prompts; quantiles, and the share of them that score lower. There is no p: what was kept was "
+        "chosen by the influence that the score measures, so that it lies above them all but surely. What keeps most influence is a "
+        f"picture of one prompt, and no circuit.{exact}"
     )
     return Table("How much of the computation the pictures hold", columns, rows, caption, widths=(40, 20, 20, 20), wide=True, dense=True)
 
@@ -170,12 +176,19 @@ def _score(found: Found, score: str, condition: str) -> tuple[Cell, ...]:
     name, meaning = _SCORE_WORDS[score]
     estimates = [found.estimates.get(f"{score}.{population}.{condition}") for population in GRAPHED]
     random = "\n".join(_null(null, score) for null in estimates[0].nulls) if estimates[0] else ""
-    p = "; ".join(numbers.p_value(null) for null in estimates[0].nulls) if estimates[0] else ""
+    beyond = "; ".join(_below(null) for null in estimates[0].nulls) if estimates[0] else ""
     return (
         Cell(name, note=meaning),
         *(Cell(_or_dash(each, score), "number") for each in estimates),
-        Cell(random or "–", "number", note=p),
+        Cell(random or "–", "number", note=beyond),
     )
+
+
+def _below(null: Null) -> str:
+    """The median of what random subgraphs give, where it is kept, and how many lie lower, from p = (1 + as high) / (1 + N)."""
+    middle = f"median {numbers.percent(round(null.quantiles['0.5'], 3))}; " if "0.5" in null.quantiles else ""
+    lower = null.n + 1 - round(null.p * (null.n + 1))
+    return f"{middle}{numbers.count(lower)} of {numbers.count(null.n)} lower"
 
 
 def _null(null: Null, name: str) -> str:
@@ -234,10 +247,8 @@ def _tests(found: Found) -> Table | None:
             Cell(test.name.capitalize(), note=TESTS[test.name][1]),
             Cell(shown(found, TESTS[test.name][0]), "number"),
             Cell(_range(test.nulls, TESTS[test.name][0]), "number"),
-            Cell(numbers.percent(round(test.percentile, 3)), "number"),
-            Cell(p_number(test.p), "number"),
-            Cell(p_number(test.adjusted), "number"),
-            Cell("● passes" if test.passes else "○ no"),
+            *(Cell("–" if test.untested else text, "number") for text in _read(test)),
+            Cell("could not be tested" if test.untested else "● passes" if test.passes else "○ no"),
         )
         for test in found.tests
     )
@@ -246,8 +257,13 @@ def _tests(found: Found) -> Table | None:
         f"{found.null_note.rstrip('.') or 'features matched to the members'}. Percentile: "
         "share of them that do worse. A test passes with the p adjusted by Holm's method over the three; necessity also needs the interval "
         "beyond the declared effect. Not to pass supports nothing, nor does it speak for another circuit."
+        + "".join(f" {test.name.capitalize()} could not be tested: {test.untested}." for test in found.tests if test.untested)
     )
     return Table("Three tests beside random circuits", columns, rows, caption, widths=(25, 20, 15, 10, 10, 10, 10), wide=True, dense=True)
+
+
+def _read(test: Test) -> tuple[str, str, str]:
+    return numbers.percent(round(test.percentile, 3)), p_number(test.p), p_number(test.adjusted)
 
 
 def _range(values: Sequence[float], name: str) -> str:
@@ -261,7 +277,7 @@ def _answers(found: Found) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(judge),
+            Cell(judge, note=_answered(found, judge)),
             *(Cell(shown(found, f"refusal_rate.harmful.{condition}@{judge}"), "number") for condition in ("baseline", "ablated")),
             _change(found, f"refusal_rate_change.harmful.ablated@{judge}"),
         )
@@ -278,6 +294,11 @@ def _answers(found: Found) -> Table | None:
     return Table("Generated refusals", columns, rows, caption, widths=(25, 25, 25, 25))
 
 
+def _answered(found: Found, judge: str) -> str:
+    rate = found.estimates.get(f"refusal_rate.harmful.ablated@{judge}")
+    return answered(found, rate) if rate is not None else ""
+
+
 def _change(found: Found, name: str) -> Cell:
     estimate = found.estimates.get(name)
     nulls = "; ".join(f"random {_null(null, name)}, {numbers.p_value(null)}" for null in estimate.nulls) if estimate else ""
@@ -286,21 +307,23 @@ def _change(found: Found, name: str) -> Cell:
 
 def _predictions(found: Found) -> Table | None:
     named = (
-        (
-            "explained_change.confirmation.circuit",
-            "The graphs",
-            "each prompt's own graph, before the run; slope and intercept from discovery prompts",
-        ),
-        ("explained_change.confirmation.probe", "A linear probe", found.prediction_note or "fitted on discovery prompts"),
+        ("circuit", "The graphs", "each prompt's own graph, before the run; slope and intercept from discovery prompts of both classes"),
+        ("probe", "A linear probe", found.prediction_note or "fitted on discovery prompts"),
+        ("class-mean", "The class alone", "the mean change of harmful, or of harmless, discovery prompts"),
     )
-    rows = tuple((Cell(what, note=how), Cell(shown(found, name), "number")) for name, what, how in named if name in found.estimates)
-    if not rows:
+    if not any(name.startswith("explained_change.") for name in found.estimates):
         return None
+    rows = tuple(
+        (Cell(what, note=how), *(Cell(shown(found, f"explained_change.{prompts}.{condition}"), "number") for prompts in PREDICTED))
+        for condition, what, how in named
+    )
+    columns = (Cell("Predicted by"), Cell("R², harmful", "number"), Cell("R², harmless", "number"), Cell("R², both", "number"))
     caption = (
         "Out-of-sample R² of the change of refusal log-odds under ablation of the members, prompt by prompt on confirmation prompts. 0 is "
-        "the mean change of discovery prompts; below 0 is worse than that."
+        "the mean change of the discovery prompts of the class, in the last column of both classes together; below 0 is worse than that. "
+        "What is explained of both together is in part that the classes differ: the last row knows of nothing else."
     )
-    return Table("Prediction of unseen prompts", (Cell("Predicted by"), Cell("R²", "number")), rows, caption, widths=(65, 35))
+    return Table("Prediction of unseen prompts", columns, rows, caption, widths=(40, 20, 20, 20))
 
 
 def _top_edges(found: Found) -> Table | None:
@@ -338,18 +361,18 @@ def _stages(found: Found) -> Table | None:
         for point in found.curve
     )
     summary = [
-        f"{what} {shown(found, f'{name}.matched.edge-circuit')}"
+        f"{what}: {shown(found, f'{name}.matched.edge-circuit')}"
         for name, what in (("cpr", "area under the curve"), ("cmd", "area between the curve and 1"))
         if f"{name}.matched.edge-circuit" in found.estimates
     ]
-    areas = f" {'; '.join(summary)}.".replace(" area", " Area", 1) if summary else ""
+    areas = f" As shares of {curve_range(found)}, {'; '.join(summary)}." if summary else ""
     caption = f"Random circuits have as many edges, drawn by lot.{areas}"
     return Table("The faithfulness curve in numbers", columns, rows, caption, widths=(20, 25, 25, 20, 10), wide=True, dense=True)
 
 
 def _of_stage(found: Found, condition: str, share: float, value: float) -> str:
     text = shown(found, f"faithfulness.matched.{condition}#{edge_share(share)}")
-    return text if text != "–" else numbers.plain(value, 2)
+    return text if text != "–" else numbers.percent(round(value, 3))
 
 
 def _gathered(found: Found) -> Found:

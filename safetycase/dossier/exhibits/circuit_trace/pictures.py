@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from safetycase.dossier import numbers, tokens
-from safetycase.dossier.exhibits.circuit_trace.words import error_beside, member_number, role_order
+from safetycase.dossier.exhibits.circuit_trace.words import error_beside, member_number, one_line, role_order
 from safetycase.dossier.figures.attribution_graph import attribution_graph_figure
 from safetycase.dossier.figures.graph_picture import GraphPicture, PictureEdge, PictureNode, Supernode
 from safetycase.dossier.page import Figure
@@ -41,7 +41,9 @@ def hypothesis(found: Found) -> Figure | None:
         positions=tuple(roles),
         nodes=nodes,
         edges=tuple(PictureEdge(e.source, e.target, e.weight) for e in found.edges if {e.source, e.target} <= known),
-        supernodes=tuple(Supernode(str(index), each.name) for index, each in enumerate(found.supernodes) if str(index) in groups.values()),
+        supernodes=tuple(
+            Supernode(str(index), one_line(each.name)) for index, each in enumerate(found.supernodes) if str(index) in groups.values()
+        ),
         columns_are="role",
     )
     standing = "" if found.holds else "This hypothesis does not hold in the tests below. "

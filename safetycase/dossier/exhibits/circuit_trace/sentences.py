@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
-from safetycase.dossier.exhibits.circuit_trace.words import TESTS, decider, error_beside, shown
+from safetycase.dossier.exhibits.circuit_trace.words import TESTS, answered, curve_range, decider, error_beside, shown
 from safetycase.dossier.exhibits.general import ended
 from safetycase.dossier.figures.bar import bar
 from safetycase.dossier.page import Fact, KeyNumber
@@ -21,8 +21,10 @@ NOT_SHOWN_BY_PATCHING = (
     "That the strongest edges are the mechanism: other sets of edges may keep as much, and what is left out was replaced in one way alone.",
 )
 _MOST_SITES = 4
+_FEWEST_PAIRS = 8
+"""For a number that stands by itself."""
 _CHANGE = "log_odds_change.harmful.ablated"
-_EXPLAINED, _PROBE = "explained_change.confirmation.circuit", "explained_change.confirmation.probe"
+_EXPLAINED, _PROBE = "explained_change.harmful.circuit", "explained_change.harmful.probe"
 
 
 def lead(found: Found) -> str:
@@ -86,7 +88,7 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
         wanted = [
             ("patched_change.harmless.denoised", "change of refusal log-odds by one harmful state in the harmless run, {n} pairs"),
             ("patched_change.harmful.noised", "change by one harmless state in the harmful run, {n} pairs"),
-            ("cpr.matched.edge-circuit", "area under the faithfulness curve of edges, {n} pairs"),
+            ("cpr.matched.edge-circuit", f"area under the faithfulness curve of edges, of {curve_range(found)}, {{n}} pairs"),
         ]
     else:
         probe = shown(found, _PROBE)
@@ -94,7 +96,7 @@ def key_numbers(found: Found) -> tuple[KeyNumber, ...]:
         wanted = [
             ("error_share.harmful.graph", "of the influence on the target enters through errors of the transcoders, {n} graphs"),
             (_CHANGE, "change of refusal log-odds with the members ablated, {n} prompts"),
-            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen prompts{beside}"),
+            (_EXPLAINED, f"of the variance of that change predicted by the graphs on {{n}} unseen harmful prompts{beside}{_below(found)}"),
         ]
     return tuple(_key_number(found, name, text) for name, text in wanted)
 
@@ -133,7 +135,10 @@ def _target(found: Found) -> Iterator[Fact]:
     yield Fact("Tokens from", found.tokens_from)
     yield Fact("Pairs share", f"{found.matched_by}, split and form")
     if found.transcoders is not None:
-        yield Fact("Looked at", f"{numbers.count(found.looked_at)} features; {_candidates(found)}")
+        traced = found.outcome not in (Outcome.FAILED, Outcome.NOT_APPLICABLE)
+        yield Fact(
+            "Looked at", f"{numbers.count(found.looked_at)} features; {_candidates(found)}" if traced else "nothing: no graph was traced"
+        )
 
 
 _KINDS = {
@@ -161,21 +166,22 @@ def _standing(found: Found) -> str:
     if not found.holds:
         return _why_not(found)
     return (
-        f"A hypothesis of how refusal comes about stands so far: {_members(found)} recur more often in graphs of harmful prompts than of "
-        "the harmless prompts matched to them, and necessity, sufficiency and completeness pass beside random circuits."
+        f"A hypothesis of how refusal comes about stands so far: {_members(found)} recur{'s' if len(found.members) == 1 else ''} "
+        "more often in graphs of harmful prompts than of the harmless prompts matched to them, "
+        "and necessity, sufficiency and completeness pass beside random circuits."
     )
 
 
 def _why_not(found: Found) -> str:
-    failed = [test.name for test in found.tests if not test.passes]
-    missing = [name for name in TESTS if name not in {test.name for test in found.tests}]
+    failed = [test.name for test in found.tests if not test.passes and not test.untested]
+    missing = [name for name in TESTS if name not in {test.name for test in found.tests if not test.untested}]
     parts = [
         *([f"the test of {' and of '.join(failed)} does not pass"] if len(failed) == 1 else []),
         *([f"the tests of {_and(failed)} do not pass"] if len(failed) > 1 else []),
         *([f"{_and(missing)} could not be tested"] if missing else []),
     ]
     why = "; ".join(parts) or "the effect is smaller than the declared minimum"
-    return f"The hypothesis does not hold: {_members(found)} were selected, but {why}."
+    return f"The hypothesis does not hold: {_members(found)} {'was' if len(found.members) == 1 else 'were'} selected, but {why}."
 
 
 def _verdict(found: Found) -> str:
@@ -203,7 +209,7 @@ def _generated(found: Found) -> str:
     if before is None or after is None:
         return "; what generated answers do was not measured"
     first, then = (numbers.measured(each, "refusal_rate") for each in (before, after))
-    return f"; refusals of generated answers go from {first} to {then} ({judge})"
+    return f"; refusals of generated answers go from {first} to {then} ({judge}, {answered(found, after)})"
 
 
 def _cost(found: Found) -> str:
@@ -218,9 +224,14 @@ def _cost(found: Found) -> str:
 def _predicted(found: Found) -> Iterator[str]:
     if _EXPLAINED in found.estimates:
         yield (
-            f"On unseen prompts the graphs predict {shown(found, _EXPLAINED)} of the variance of what ablation changes, beside "
-            f"{shown(found, _PROBE)} by a linear probe; 0 is the mean change of discovery prompts."
+            f"On unseen harmful prompts the graphs predict {shown(found, _EXPLAINED)} of the variance of what ablation changes, beside "
+            f"{shown(found, _PROBE)} by a linear probe; 0 is the mean change of harmful discovery prompts{_below(found)}."
         )
+
+
+def _below(found: Found) -> str:
+    estimate = found.estimates.get(_EXPLAINED)
+    return "; below 0 is worse than their mean" if estimate is not None and estimate.value < 0 else ""
 
 
 def _provenance(found: Found) -> Iterator[str]:
@@ -253,7 +264,9 @@ def _patched(found: Found) -> str:
 
 def _curve(found: Found) -> str:
     name = "cpr.matched.edge-circuit"
-    return f"the area under the faithfulness curve of edges is {shown(found, name)}" if name in found.estimates else "no edge was scored"
+    if name not in found.estimates:
+        return "no edge was scored"
+    return f"the area under the faithfulness curve of edges is {shown(found, name)} of {curve_range(found)}"
 
 
 def _texts(texts: tuple[str, ...]) -> str:
@@ -264,6 +277,10 @@ def _key_number(found: Found, name: str, text: str) -> KeyNumber:
     estimate = found.estimates.get(name)
     if estimate is None:
         return KeyNumber(text=text.split(", {n}")[0].replace("{n} ", ""), absent=why_absent(name, found))
+    if "{n} pairs" in text and estimate.n < _FEWEST_PAIRS:
+        return KeyNumber(
+            text=text.split(", {n}")[0], absent=f"measured on {numbers.count(estimate.n)} pairs alone; it stands with the evidence"
+        )
     said, measured = text.replace("{n}", numbers.count(estimate.n)), numbers.measured(estimate, name)
     value = f"{measured.value} {measured.unit}".rstrip() if not measured.value.endswith("%") else measured.value
     if numbers.scale_of(estimate.unit, name) is not numbers.Scale.PERCENT or not 0 <= estimate.low <= estimate.high <= 1:

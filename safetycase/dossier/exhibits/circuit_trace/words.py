@@ -2,8 +2,9 @@
 
 from safetycase.case.claims import why_absent
 from safetycase.dossier import numbers
+from safetycase.dossier.tokens import LINE_END
 from safetycase.evidence.kinds.circuit_trace.findings import Found, Member
-from safetycase.evidence.record import Unit
+from safetycase.evidence.record import Estimate, Unit
 
 QUANTITIES = {
     "log_odds": "refusal log-odds",
@@ -11,6 +12,7 @@ QUANTITIES = {
     "completeness": "completeness score of the whole graph",
     "error_share": "share of influence that enters through errors of the transcoders",
     "unattributed_share": "share that no node carries",
+    "reconstructed": "share of the variance of what MLPs write that the transcoders reconstruct",
     "subgraph_replacement": "replacement score of the pruned graph",
     "subgraph_completeness": "completeness score of the pruned graph",
     "active_features": "active features",
@@ -27,8 +29,8 @@ QUANTITIES = {
     "incoherent_rate": "share incoherent",
     "explained_change": "share of the variance of the change that is predicted",
     "patched_change": "change of refusal log-odds by one patched state",
-    "cpr": "area under the faithfulness curve",
-    "cmd": "area between the faithfulness curve and 1",
+    "cpr": "area under the faithfulness curve, as a share of its range",
+    "cmd": "area between the faithfulness curve and 1, as a share of its range",
 }
 _POPULATIONS = {
     "harmful": "harmful prompts",
@@ -52,6 +54,7 @@ _CONDITIONS = {
     "rest": "members ablated, all other features kept",
     "circuit": "predicted by the graphs",
     "probe": "predicted by a linear probe",
+    "class-mean": "predicted by the mean of the class",
     "denoised": "one harmful state into the harmless run",
     "noised": "one harmless state into the harmful run",
     "edge-circuit": "strongest edges",
@@ -103,6 +106,19 @@ def shown(found: Found, name: str) -> str:
     return str(numbers.measured(estimate, name)) if estimate else "–"
 
 
+def answered(found: Found, rate: Estimate) -> str:
+    """On how many of the prompts answers were generated: `24 of 32 prompts answered`."""
+    prompts = found.estimates.get("log_odds_change.harmful.ablated")
+    of = f" of {numbers.count(prompts.n)}" if prompts is not None and prompts.n > rate.n else ""
+    return f"{numbers.count(rate.n)}{of} prompts answered"
+
+
+def curve_range(found: Found) -> str:
+    """The shares of edges that the faithfulness curve covers: `the range from 1 to 100 % of edges`."""
+    shares = [point.share for point in found.curve]
+    return f"the range from {numbers.percent(min(shares))} to {numbers.percent(max(shares))} of edges" if shares else "its range"
+
+
 def p_words(p: float) -> str:
     """A p of a test, with two significant digits."""
     return f"p{_HARD}={_HARD}{p_number(p)}"
@@ -116,6 +132,11 @@ def p_number(p: float) -> str:
 def member_number(slot: str) -> str:
     """`member-3` as 3."""
     return slot.removeprefix("member-")
+
+
+def one_line(name: str) -> str:
+    """A name made of tokens, whose line ends are drawn and not broken at."""
+    return name.replace("\r\n", "\n").replace("\n", LINE_END)
 
 
 def place(member: Member) -> str:
@@ -147,7 +168,9 @@ def error_beside(found: Found, population: str = "harmful") -> str:
     name = f"error_share.{population}.graph"
     if name not in found.estimates:
         return f"What share of the influence enters through errors of the transcoders is not known: {why_absent(name, found)}."
-    return f"Errors of the transcoders carry {shown(found, name)} of the influence on the target in graphs of {population} prompts."
+    given = f"reconstructed.{population}.graph"
+    beside = f"; they reconstruct {shown(found, given)} of the variance of what MLPs write" if given in found.estimates else ""
+    return f"Errors of the transcoders carry {shown(found, name)} of the influence on the target in graphs of {population} prompts{beside}."
 
 
 _HARD = "\N{NO-BREAK SPACE}"

@@ -65,7 +65,8 @@ def _graphs(seen: Observed) -> Iterator[tuple[str, Values]]:
         for quantity, column in COUNTS.items():
             columns[f"{quantity}.{population}.{'graph' if quantity == 'active_features' else 'pruned'}"] = column
         for name, column in columns.items():
-            yield name, dict(zip(rows["item"].tolist(), rows[column].tolist(), strict=True))
+            known = rows.take(np.isfinite(rows[column]))
+            yield name, dict(zip(known["item"].tolist(), known[column].tolist(), strict=True))
 
 
 def _recurrence(seen: Observed, found: Circuit) -> Iterator[tuple[str, Values]]:

@@ -182,12 +182,12 @@ def _area(curve: Curve, points: Sequence[float], distance: bool, read: Read) -> 
         above += weight * (np.sign(1 - point) * (effect - restored) if distance else restored)
     made = stats.ratio(above, effect, curve.clusters, read.level)
     low = min(max(made.low, 0.0), made.value) if distance else made.low
-    rule = "area by trapezoids, a ratio of sums"
+    rule = "area by trapezoids divided by its range, a ratio of sums"
     return replace(made, low=low, method=f"{rule} over shares {curve.shares[0]:g} to {curve.shares[-1]:g}; {made.method}")
 
 
 def _trapezoid(shares: Sequence[float]) -> Values:
-    """Weight of each point in the area under a curve through them."""
-    gaps = np.diff(np.asarray(shares))
+    """Weight of each point in the area under a curve through them, divided by the range that they cover."""
+    gaps = np.diff(np.asarray(shares)) / (shares[-1] - shares[0])
     weights: Values = (np.append(gaps, 0.0) + np.append(0.0, gaps)) / 2
     return weights

@@ -84,6 +84,8 @@ class Test(Record):
     passes: bool
     nulls: tuple[float, ...]
     """What the random circuits give, for the figure."""
+    untested: str = ""
+    """Why it could not be tested, in words; empty where it was. Percentile and p then say nothing, and are 0 and 1."""
 
 
 class HeatCell(Record):

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from safetycase.evidence import stats
+from safetycase.evidence.circuits.random_circuits import standing
 from safetycase.evidence.estimates import Estimates, null_record
 from safetycase.evidence.kinds.circuit_trace.names import GRAPHED, SCORES, SUBGRAPH_SCORES
 from safetycase.evidence.kinds.circuit_trace.observed import CONFIRMATION, Observed
@@ -32,10 +32,14 @@ def graphs(seen: Observed, read: Read, estimates: Estimates) -> None:
 
 
 def _put_scores(seen: Observed, population: str, rows: Table, read: Read, estimates: Estimates) -> None:
-    items = rows["item"].tolist()
     for score in SCORES:
-        made = partial(seen.mean, items, rows[score], read, bounds=SHARE)
+        known = rows.take(np.isfinite(rows[score]))
+        if not len(known):
+            estimates.miss([f"{score}.{population}.graph"], "it could be had of no graph")
+            continue
+        made = partial(seen.mean, known["item"].tolist(), known[score], read, bounds=None if score == "reconstructed" else SHARE)
         estimates.put(f"{score}.{population}.graph", made, Unit.FRACTION)
+    items = rows["item"].tolist()
     for score in SUBGRAPH_SCORES:
         made = partial(seen.mean, items, rows[score], read, bounds=SHARE)
         nulls = _nulls(seen, items, score.removeprefix("subgraph_"), float(rows[score].mean()))
@@ -43,12 +47,12 @@ def _put_scores(seen: Observed, population: str, rows: Table, read: Read, estima
 
 
 def _nulls(seen: Observed, items: Sequence[str], score: str, reached: float) -> tuple[Null, ...]:
-    """Draw by draw, the mean over all of these prompts; draws that not every prompt has are left out."""
+    """Draw by draw, the mean over all of these prompts; draws that not every prompt has are left out, and ties count against."""
     table = seen.rows("graph_nulls", item=set(items))
     if isinstance(table, str):
         return ()
     means = [float(rows[score].mean()) for rows in table.by("draw").values() if set(rows["item"].tolist()) == set(items)]
-    return (null_record(NULL, stats.null_test(reached, means, "greater")),) if means else ()
+    return (null_record(NULL, standing(reached, means).test),) if means else ()
 
 
 def _put_counts(seen: Observed, population: str, rows: Table, read: Read, estimates: Estimates) -> None:

@@ -30,6 +30,9 @@ ESTIMATES: Mapping[Name, str] = {
 CONDITIONS: Mapping[Name, str] = {"necessity": "ablated", "sufficiency": "kept", "completeness": "ablated"}
 OWN, ALL = "circuit", "features"
 NULL = "the same with random circuits of features matched to the members, on the same prompts"
+NO_DENOMINATOR = ("told from zero", "every denominator is zero")
+"""What `stats.ratio` says where there is nothing to take a share of."""
+NO_EFFECT = "the effect of ablating all features together cannot be told from none, so that no share of it is known"
 Values = NDArray[np.float64]
 
 
@@ -134,7 +137,8 @@ def _put_faithfulness(seen: Observed, made: Ablated, read: Read, estimates: Esti
     for name in ("sufficiency", "completeness"):
         interval = partial(faithfulness, seen, made, name, read.level)
         reached = _reached(made, name)
-        nulls = () if isinstance(reached, str) or not reached.nulls else _nulls(reached.standing(SIDES[name]))
+        known = not isinstance(reached, str) and not isinstance(_bounded(seen, made, name, read), str)
+        nulls = () if isinstance(reached, str) or not reached.nulls or not known else _nulls(reached.standing(SIDES[name]))
         estimates.put(ESTIMATES[name], interval, Unit.FRACTION, nulls)
 
 
@@ -189,17 +193,17 @@ def _tested(seen: Observed, made: Ablated, read: Read) -> Interventions:
             f"{fewest} random circuits went through the tests, too few for {TESTS} under Holm's correction at {read.alpha:g}: at least "
             f"{least} are needed."
         )
-    adjusted = stats.holm({name: found[name].standing(SIDES[name]).p if name in found else 1.0 for name in ESTIMATES})
-    tests = []
-    for name, each in found.items():
-        bound = _bounded(seen, made, name, read)
-        if isinstance(bound, str):
-            lacking.append(f"{name.capitalize()} could not be tested: {bound}.")
-        tests.append(_test(name, each, adjusted[name], bound is True, read))
-    return Interventions(tuple(tests), len(tests) == TESTS and all(test.passes for test in tests), tuple(lacking), fewest)
+    bounds = {name: _bounded(seen, made, name, read) for name in found}
+    lacking += [f"{name.capitalize()} could not be tested: {bound}." for name, bound in bounds.items() if isinstance(bound, str)]
+    read_ = {name: found[name].standing(SIDES[name]).p for name, bound in bounds.items() if isinstance(bound, bool)}
+    adjusted = stats.holm({name: read_.get(name, 1.0) for name in ESTIMATES})
+    tests = tuple(_test(name, each, adjusted[name], bounds[name], read) for name, each in found.items())
+    return Interventions(tests, len(tests) == TESTS and all(test.passes for test in tests), tuple(lacking), fewest)
 
 
-def _test(name: Name, each: Reached, adjusted: float, bounded: bool, read: Read) -> Test:
+def _test(name: Name, each: Reached, adjusted: float, bounded: bool | str, read: Read) -> Test:
+    if isinstance(bounded, str):
+        return Test(name=name, percentile=0.0, p=1.0, adjusted=1.0, passes=False, nulls=each.nulls, untested=bounded)
     placed = standing(each.own, each.nulls, SIDES[name])
     return Test(
         name=name, percentile=placed.percentile / 100, p=placed.test.p, adjusted=adjusted, passes=adjusted <= read.alpha and bounded,
@@ -217,5 +221,5 @@ def _bounded(seen: Observed, made: Ablated, name: Name, read: Read) -> bool | st
             return seen.mean(made.items, made.change(OWN), read, level=1 - read.alpha).high < -read.minimum_effect
         share = faithfulness(seen, made, name, 1 - read.alpha)
     except Undefined as undefined:
-        return undefined.reason
+        return NO_EFFECT if any(said in undefined.reason for said in NO_DENOMINATOR) else undefined.reason
     return share.low > 0 if name == "sufficiency" else share.high < 1

@@ -41,10 +41,11 @@ OF_ABLATION = (
     "ablated, and when everything but the circuit is.",
     "Necessity and completeness read the same ablation: they differ in what the fall is measured against, and are no independent pieces "
     "of evidence.",
-    "Random circuits are matched by layer, role, size and how often they are active, not by meaning: some of their features may truly "
-    "take part, which makes the tests stricter.",
-    "Part of what is explained of the change over confirmation prompts is the difference between harmful and harmless ones, which any "
-    "predictor that tells them apart explains too; the probe beside it shows how much.",
+    "Random circuits are matched by layer, role and number of features, and by halves of strength and recurrence, not by meaning: some "
+    "of their features may truly take part, members among them, which makes the tests stricter.",
+    "Part of what is explained of the change over confirmation prompts of both classes is the difference between harmful and harmless "
+    "ones, which any predictor that tells them apart explains too: the mean of the class beside it shows how much, and what is explained "
+    "within a class is free of it.",
 )
 OF_PATCHING = (
     "Patching the residual stream at one layer and role moves all that is there at once: it shows where the difference between two "
@@ -58,6 +59,7 @@ OF_EDGES = (
     "Random circuits of edges have as many edges between the same layers, and need not be connected as the ranked ones are.",
 )
 FEW_PAIRS, FEW_FAMILIES = 32, 10
+HALF = 0.5
 
 
 def limitations(seen: Observed, circuit: Circuit, made: Interventions, estimates: Estimates, read: Read) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ def limitations(seen: Observed, circuit: Circuit, made: Interventions, estimates
         *_of_graphs(seen, estimates),
         *_of_target(seen),
         *_of_transcoders(seen),
+        *_of_reconstruction(seen, estimates),
         *_of_circuit(seen, circuit, made, read),
         *(OF_PATCHING if seen.tables.has("patching") else ()),
         *(OF_EDGES if seen.tables.has("edge_curve") else ()),
@@ -125,6 +128,18 @@ def _of_transcoders(seen: Observed) -> Iterator[str]:
         )
     if facts["cross_layer"]:
         yield "Features of a cross-layer transcoder write to several layers: ablating one takes away what it writes to all of them."
+
+
+def _of_reconstruction(seen: Observed, estimates: Estimates) -> Iterator[str]:
+    """Where it is not known that the transcoders are this model's, and where what they give back speaks against it."""
+    share = estimates.found.get("reconstructed.harmful.graph")
+    if share is None:
+        return
+    given = f"On harmful prompts the transcoders reconstruct {share.value:.0%} of the variance of what the model's MLPs write"
+    if share.high < HALF:
+        yield f"{given}, less than half: graphs describe a model that computes otherwise than the one assessed."
+    elif seen.setup["same_model"] is not True:
+        yield f"{given}: how well they fit the model assessed is known by this share alone."
 
 
 def _of_circuit(seen: Observed, circuit: Circuit, made: Interventions, read: Read) -> Iterator[str]:

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from safetycase.evidence.kinds.circuit_trace.params import Ask, Read
 
-SCORES = ("replacement", "completeness", "error_share", "unattributed_share")
-"""Of whole graphs."""
+SCORES = ("replacement", "completeness", "error_share", "unattributed_share", "reconstructed")
+"""Of whole graphs; the last is no share of a graph, and may lie below 0."""
 SUBGRAPH_SCORES = ("subgraph_replacement", "subgraph_completeness")
 """Of pruned graphs, beside random subgraphs."""
 GRAPHED = ("harmful", "harmless")
-EDITED = {"ablated", "kept", "rest", "denoised", "noised", "circuit", "probe", "nodes", "edges", "edge-circuit", "edge-complement"}
+PREDICTED = ("harmful", "harmless", "confirmation")
+"""Prompts on which a change was predicted: one class, or both together."""
+EDITED = {
+    "ablated", "kept", "rest", "denoised", "noised", "circuit", "probe", "class-mean", "nodes", "edges", "edge-circuit", "edge-complement",
+}  # fmt: skip
 """Conditions in which the model is edited, and those that tell what editing it changed."""
 
 
@@ -38,19 +42,7 @@ def edge_share(share: float) -> str:
 def under_edit(estimate: str) -> bool:
     """Whether its condition is one of `EDITED`; scores of graphs need no edit."""
     condition = estimate.split("#")[0].split("@")[0].split(".")[-1]
-    return condition in {
-        "ablated",
-        "kept",
-        "rest",
-        "denoised",
-        "noised",
-        "circuit",
-        "probe",
-        "nodes",
-        "edges",
-        "edge-circuit",
-        "edge-complement",
-    }
+    return condition in EDITED
 
 
 def _graphs(ask: Ask) -> Iterator[str]:
@@ -79,8 +71,8 @@ def _circuit(ask: Ask, read: Read) -> Iterator[str]:
         yield from (f"refusal_rate.harmful.{condition}@{judge}" for condition in ("baseline", "ablated"))
         yield f"refusal_rate_change.harmful.ablated@{judge}"
     yield "incoherent_rate.harmful.ablated"
-    yield "explained_change.confirmation.circuit"
-    yield "explained_change.confirmation.probe"
+    yield from (f"explained_change.{prompts}.{condition}" for prompts in PREDICTED for condition in ("circuit", "probe"))
+    yield "explained_change.confirmation.class-mean"
 
 
 def _edges(ask: Ask) -> Iterator[str]:

@@ -164,8 +164,15 @@ def _of_target(ask: Ask) -> Iterator[str]:
     if ask.target == "direction" and ask.direction is None:
         yield "target: direction needs a step of kind refusal_direction; name it as `direction`"
     for name in ("refusal_tokens", "compliance_tokens"):
-        if getattr(ask, name) == ():
+        tokens = getattr(ask, name)
+        if tokens == ():
             yield f"{name}: found none; expected ids, texts of one token, or discover"
+        if tokens != "discover":
+            yield from (f"{name}: found the id {token}; expected 0 or more" for token in tokens if isinstance(token, int) and token < 0)
+    if ask.refusal_tokens != "discover" and ask.compliance_tokens != "discover":
+        both = [token for token in ask.refusal_tokens if token in ask.compliance_tokens]
+        if both:
+            yield f"compliance_tokens: found {both[0]!r}, a refusal token too; expected tokens that tell answers from refusals"
 
 
 def _of_judges(read: Read) -> Iterator[str]:

@@ -73,6 +73,7 @@ GRAPHS = TableSpec(
         _column("completeness", "float", "Share of nodes' inputs, by influence, that are not errors, of the whole graph.", Unit.FRACTION),
         _column("error_share", "float", "Share of the influence on the target that enters through error nodes.", Unit.FRACTION),
         _column("unattributed_share", "float", "Share of what nodes and target read that no node carries: decoder biases, positions without nodes, model biases.", Unit.FRACTION),
+        _column("reconstructed", "float", "Share of the variance of what MLPs write on the prompt that the transcoders give back; below 0 where they are worse than its mean, none where nothing varies.", Unit.FRACTION),
         _column("exactness", "float", "Largest residual of the edge-sum identity, relative to the size of the row.", Unit.FRACTION),
         _column("subgraph_replacement", "float", "Replacement score where features that were pruned count as errors.", Unit.FRACTION),
         _column("subgraph_completeness", "float", "Completeness score where features that were pruned count as errors.", Unit.FRACTION),
@@ -183,8 +184,8 @@ PATCHING = TableSpec(
 EDGES = TableSpec(
     name="edges", format="parquet", optional=True, about="Edge attribution with integrated gradients, mean over discovery pairs.",
     columns=(
-        _column("source", "string", "Writer: embedding, a<layer>.h<head>, attention<layer>, or m<layer>."),
-        _column("target", "string", "Reader: a<layer>.h<head> (with .q, .k, .v where told apart), attention<layer>, m<layer>, or logits."),
+        _column("source", "string", "Writer: embed, head.<layer>.<head> (attn.<layer> where heads are not told apart), or mlp.<layer>."),
+        _column("target", "string", "Reader: head.<layer>.<head>.q, .k or .v (attn.<layer> where heads are not told apart), mlp.<layer>, or logits."),
         _column("score", "float", "Attributed change of the log-odds when the edge carries the other prompt's value.", Unit.NATS),
         _column("rank", "int", "Place by absolute score, from 1."),
     ),

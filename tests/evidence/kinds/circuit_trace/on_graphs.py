@@ -82,7 +82,9 @@ def graphs(plan: Planted) -> Iterator[Row]:
         yield {
             **place(row), "active": 400 + int(rng.integers(0, 50)), "nodes": 400, "kept_features": len(kept(plan, row["item"])),
             "kept_errors": 12, "kept_edges": 60, "target_value": 2.0, "replacement": 1 - error, "completeness": 1 - error / 2,
-            "error_share": error, "unattributed_share": unattributed, "exactness": plan.exactness * (0.5 + 0.5 * rng.random()),
+            "error_share": error, "unattributed_share": unattributed,
+            "reconstructed": plan.reconstructed + 0.03 * float(rng.standard_normal()),
+            "exactness": plan.exactness * (0.5 + 0.5 * rng.random()),
             "subgraph_replacement": subgraph, "subgraph_completeness": subgraph,
         }  # fmt: skip
 

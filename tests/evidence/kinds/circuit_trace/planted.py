@@ -45,6 +45,8 @@ class Planted:
     probe: float = 0.5
     """The same of the probe's."""
     error_share: float = 0.4
+    reconstructed: float = 0.8
+    """Share of the variance of what MLPs write, in the middle of prompts."""
     subgraph: float = 0.5
     """Scores of pruned graphs; random subgraphs have `random_subgraph`."""
     random_subgraph: float = 0.3

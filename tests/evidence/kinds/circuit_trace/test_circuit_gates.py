@@ -1,5 +1,6 @@
 """The three tests of a circuit: each fails when its own condition is broken, and chance passes them as often as declared."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetycase.evidence.kinds.circuit_trace.params import Read
 from safetycase.evidence.kinds.circuit_trace.recurrence import circuit_of
 from safetycase.evidence.record import Outcome
 from safetycase.evidence.tables import Tables
-from tests.evidence.kinds.circuit_trace import on_interventions
+from tests.evidence.kinds.circuit_trace import on_graphs, on_interventions
 from tests.evidence.kinds.circuit_trace.circuit_case import READ, found, stored, tables
 from tests.evidence.kinds.circuit_trace.planted import Planted
 
@@ -106,6 +107,34 @@ def test_features_that_carry_no_refusal_leave_nothing_to_keep() -> None:
     assert [test.name for test in what.tests] == ["necessity"]
     assert (what.outcome, what.holds) == (Outcome.INCONCLUSIVE, False)
     assert "there is no effect of features to carry" in what.reasons[0]
+
+
+def test_a_share_of_an_effect_that_may_be_none_is_not_tested() -> None:
+    """Features together lower refusal by chance as much as not: neither percentile nor p is given, and no jargon says why."""
+    rows = []
+    for row in tables().table("circuits").rows():
+        sign = int(row["item"][-3:]) % 2 * 2 - 1.0
+        rows.append(
+            {
+                **row,
+                "log_odds": row["log_odds"]
+                if row["circuit"] != "features"
+                else on_graphs.log_odds(Planted(), row["item"]) + 4 * sign - 0.1,
+            }
+        )
+
+    again = _derived(rows)
+
+    necessity, *shares = again.tests
+    assert necessity.untested == ""
+    assert necessity.adjusted == pytest.approx(3 * found().tests[0].p)
+    assert [(test.name, test.percentile, test.p, test.passes) for test in shares] == [
+        ("sufficiency", 0.0, 1.0, False),
+        ("completeness", 0.0, 1.0, False),
+    ]
+    assert all("cannot be told from none" in test.untested for test in shares)
+    assert again.lacking == tuple(f"{test.name.capitalize()} could not be tested: {test.untested}." for test in shares)
+    assert not re.search("tail|bounds|denominator", " ".join(again.lacking))
 
 
 def test_a_random_circuit_that_misses_a_prompt_is_no_null() -> None:

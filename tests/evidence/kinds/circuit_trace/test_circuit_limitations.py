@@ -25,6 +25,11 @@ ALONE: dict[str, Any] = {"transcoders": False}
         pytest.param("machinery that both share", {}, {"recurs": 0.5, "recurs_harmless": 0.5}, id="shared machinery"),
         pytest.param("another model than the one assessed", {"same_model": False}, {}, id="another model"),
         pytest.param("do not say which model", {"same_model": None}, {}, id="unknown model"),
+        pytest.param("reconstruct 3", {"reconstructed": 0.3}, {}, id="transcoders that give little back"),
+        pytest.param(
+            "less than half", {"reconstructed": -2.0, "same_model": None}, {"same_model": None}, id="transcoders that fit not at all"
+        ),
+        pytest.param("known by this share alone", {"same_model": None}, {}, id="only the share tells"),
         pytest.param("cross-layer transcoder", {"cross_layer": True}, {}, id="cross-layer"),
         pytest.param("matched within categories", {"matched_by": "category", "families": 16}, {}, id="matched by category"),
         pytest.param("No paraphrases were declared", {"paraphrase": False}, {}, id="no paraphrase"),

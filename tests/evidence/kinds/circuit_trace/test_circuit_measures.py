@@ -43,6 +43,18 @@ def test_scores_rest_on_confirmation_prompts() -> None:
     assert what.estimates["error_share.harmful.graph"] == found().estimates["error_share.harmful.graph"]
 
 
+def test_what_transcoders_reconstruct_may_lie_below_nothing() -> None:
+    """No bound at 0 hides transcoders of another model; prompts on which nothing varies are left out, and counted."""
+    bad = found(reconstructed=-1.5).estimates["reconstructed.harmful.graph"]
+    some = changed("graphs", reconstructed=lambda row: None if row["item"].endswith("001") else row["reconstructed"])
+    none = changed("graphs", reconstructed=lambda row: None)
+
+    assert bad.value == pytest.approx(-1.5, abs=0.03)
+    assert bad.low < bad.value < bad.high < 0
+    assert some.estimates["reconstructed.harmful.graph"].n == found().estimates["reconstructed.harmful.graph"].n - 1
+    assert none.absent["reconstructed.harmful.graph"] == "it could be had of no graph"
+
+
 def test_predictions_of_nodes_and_edges_are_ranked_against_what_was_measured() -> None:
     """Good predictions correlate, those that tell nothing do not, and the figure has every point."""
     good, bad = found(), found(prediction=0.0)
@@ -75,6 +87,37 @@ def test_a_perfect_prediction_has_no_interval_and_a_biased_half_is_not_forgiven(
     assert "same ratio" in exact.absent[name]
     assert shifted.estimates[name].value < 0
     assert "there is no line" in flat.absent[name]
+
+
+def test_what_tells_the_classes_apart_explains_nothing_within_a_class() -> None:
+    """A prediction that knows the class and nothing else: much of both together, as the class alone does, and nothing of either."""
+    flat = {"harmful": -4.0, "harmless": 0.0}
+    what = changed("predictions", predicted=lambda row: flat[row["population"]] + 1e-6 * len(row["item"]) * row["measured"])
+    both, alone = (what.estimates[f"explained_change.confirmation.{each}"] for each in ("circuit", "class-mean"))
+
+    assert alone.value > 0.9
+    assert both.value == pytest.approx(alone.value, abs=0.01)
+    for population in flat:
+        assert what.estimates[f"explained_change.{population}.circuit"].value < 0.1
+
+
+def test_shares_explained_come_out_as_by_hand() -> None:
+    """One line for both classes; squares around the mean of the class's own discovery prompts, or of all of them."""
+    rows = [dict(row) for row in tables().table("predictions").rows()]
+    known, unseen = ([row for row in rows if (row["split"] == "test") == tested] for tested in (False, True))
+    slope, intercept = np.polyfit([row["predicted"] for row in known], [row["measured"] for row in known], 1)
+
+    def squares(of: list[dict[str, Any]], around: Any) -> float:
+        return sum((float(row["measured"]) - float(around(row))) ** 2 for row in of)
+
+    means = {each: float(np.mean([row["measured"] for row in known if row["population"] == each])) for each in ("harmful", "harmless")}
+    centre = float(np.mean([row["measured"] for row in known]))
+    for each in means:
+        own = [row for row in unseen if row["population"] == each]
+        wanted = 1 - squares(own, lambda row: intercept + slope * row["predicted"]) / squares(own, lambda row: means[row["population"]])
+        assert found().estimates[f"explained_change.{each}.circuit"].value == pytest.approx(wanted)
+    baseline = 1 - squares(unseen, lambda row: means[row["population"]]) / squares(unseen, lambda _: centre)
+    assert found().estimates["explained_change.confirmation.class-mean"].value == pytest.approx(baseline)
 
 
 def test_the_patched_cell_is_chosen_on_discovery_pairs() -> None:
@@ -118,7 +161,7 @@ def test_the_curve_and_its_areas_come_out() -> None:
     """By trapezoids over the planted points; random circuits lie below, and chance is told from the circuit."""
     what = found()
     shares, f = np.array([0.01, 0.05, 0.2, 0.5, 1.0]), np.array([0.5, 0.8, 0.95, 1.05, 1.0])
-    areas = {"cpr": float(np.trapezoid(f, shares)), "cmd": float(np.trapezoid(np.abs(1 - f), shares))}
+    areas = {"cpr": float(np.trapezoid(f, shares)) / 0.99, "cmd": float(np.trapezoid(np.abs(1 - f), shares)) / 0.99}
 
     for name, area in areas.items():
         estimate = what.estimates[f"{name}.matched.edge-circuit"]
@@ -144,8 +187,8 @@ def test_the_value_of_an_area_is_that_of_its_curve() -> None:
     points = found().curve
     shares, f = [point.share for point in points], np.array([point.faithfulness for point in points])
 
-    assert found().estimates["cpr.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(f, shares)))
-    assert found().estimates["cmd.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(np.abs(1 - f), shares)))
+    assert found().estimates["cpr.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(f, shares)) / 0.99)
+    assert found().estimates["cmd.matched.edge-circuit"].value == pytest.approx(float(np.trapezoid(np.abs(1 - f), shares)) / 0.99)
 
 
 def test_a_random_circuit_of_edges_that_misses_a_pair_is_no_null() -> None:
@@ -163,6 +206,14 @@ def test_the_largest_frozen_residual_is_told() -> None:
     what = changed("frozen", residual=lambda row: 0.25 if row["item"].endswith("001") else 0.0)
 
     assert (what.frozen_residual, what.frozen_edges) == (0.25, 1200)
+
+
+def test_a_perfect_curve_over_few_edges_has_the_whole_area() -> None:
+    """Half of all edges at most, and what they keep is all: 100 %, and nothing between the curve and 1."""
+    what = found(edge_shares=(0.02, 0.5), edge_faithfulness=(1.0, 1.0), random_faithfulness=(0.1, 0.2))
+
+    assert what.estimates["cpr.matched.edge-circuit"].value == pytest.approx(1, abs=0.02)
+    assert what.estimates["cmd.matched.edge-circuit"].value == pytest.approx(0, abs=0.02)
 
 
 def test_one_share_has_no_area() -> None:

@@ -22,6 +22,8 @@ from safetycase.evidence.kinds.circuit_trace.names import EDITED
         pytest.param({"answered_circuits": 101}, {}, "of only 100", id="more answered than drawn"),
         pytest.param({"target": "direction"}, {}, "refusal_direction", id="no direction"),
         pytest.param({"refusal_tokens": ()}, {}, "found none", id="no tokens"),
+        pytest.param({"refusal_tokens": (3, "I"), "compliance_tokens": ("I",)}, {}, "a refusal token too", id="a token on both sides"),
+        pytest.param({"refusal_tokens": (-3,)}, {}, "found the id -3", id="a negative id"),
         pytest.param({}, {"judges": ("substrin",)}, "did you mean 'substring'", id="misspelt judge"),
     ],
 )
