@@ -125,6 +125,19 @@ def test_the_end_of_the_turn_is_not_part_of_what_was_written() -> None:
     assert (found.ended, found.tokens.tolist()) == ("turn", free[: free.index(free[3])])
 
 
+def test_rows_that_end_early_leave_the_others_their_own_random_numbers() -> None:
+    """Batches shrink while answers end at different lengths."""
+    model = reasoner()
+    rows, lots = prompts(model, 8), [f"lot {index}" for index in range(8)]
+    free = [each.tokens.tolist() for each in sample(model, rows, lots)]
+    model.module.generation_config.eos_token_id = [said[index % 4] for index, said in enumerate(free)]
+
+    found = [each.tokens.tolist() for each in sample(model, rows, lots)]
+
+    assert len({len(tokens) for tokens in found}) > 2
+    assert found == [obvious(model, row, lot, 1.0) for row, lot in zip(rows, lots, strict=True)]
+
+
 @pytest.mark.parametrize(
     ("written", "stop", "reached"),
     [
