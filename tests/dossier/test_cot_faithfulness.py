@@ -204,7 +204,7 @@ def test_transcripts_with_biased_contexts_alone() -> None:
     html = page(reasoned.story(reasoned.turpin()))
 
     assert exhibit.sentence.startswith(
-        "With the biased context suggested answer (gpt_35), on 2111 questions on which it is wrong, accuracy goes"
+        "With the biased context suggested answer, gpt_35, on 2111 questions on which it is wrong, accuracy goes"
     )
     assert [row[0].note for row in rows] == ["gpt_35", "claude-v1"]
     assert rows[0][2].text == f"59.6{THIN}% [56.6, 62.6]"
@@ -276,6 +276,8 @@ def test_texts_of_transcripts_are_shown_only_where_they_may_be(profile: Any) -> 
     html = page(story, dossier)
     attached = _attachments(dossier, cast(Judged, SimpleNamespace(case=story.case, findings=story.findings)), None)
 
+    assert (f"{SECRET} less one" in html) == (profile == "restricted")
+    assert (f"{SECRET}, as suggested" in html) == (profile == "restricted")
     assert (SECRET in html) == (profile == "restricted")
     assert ("Which is larger?" in html) == (profile == "restricted")
     assert not any(SECRET.encode() in each.data for each in attached)

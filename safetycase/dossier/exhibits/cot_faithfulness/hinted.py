@@ -154,7 +154,7 @@ def _agreements(found: Found) -> Table | None:
         "On reasoning that both read. κ falls where nearly all labels are alike, however well two agree; AC2 does not. A rate of either is "
         "no surer than their agreement."
     )
-    return Table("Agreement of readers", columns, rows, caption, widths=(35, 10, 20, 20, 15))
+    return Table("Agreement of readers", columns, rows, caption, widths=(30, 10, 20, 20, 20), wide=True)
 
 
 def _agreement(each: Agreement) -> tuple[Cell, ...]:

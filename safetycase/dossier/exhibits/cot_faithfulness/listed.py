@@ -79,7 +79,7 @@ def _readings(found: Found) -> Table | None:
         "the contrary, or an influence; ○ it cannot tell; – no number. Tests ask different things: none stands for the others, and no "
         "number is an average of them."
     )
-    return Table("What each test reads", columns, rows, caption, widths=(20, 20, 60), dense=True)
+    return Table("What each test reads", columns, rows, caption, widths=(20, 20, 60), wide=True, dense=True)
 
 
 def _about(reading: Reading) -> str:
@@ -108,7 +108,7 @@ def _controls(found: Found) -> Table | None:
         (Cell(f"{what[:1].upper()}{what[1:]}"), Cell(shown(found, name), "number", note=_why(found, name)), _n(found, name))
         for name, what in named
     )
-    columns = (Cell("Without a hint"), Cell("Share", "number"), Cell("Questions", "number"))
+    columns = (Cell("Without a hint"), Cell("Share", "number"), Cell("n", "number"))
     caption = (
         "What every other figure is to be read beside. Where the answer is the same without reasoning, cutting the reasoning can change "
         "little; where it differs when asked again or with options in another order, answers change for no reason that a test gives."

@@ -120,7 +120,7 @@ def hint_name(hint: str) -> str:
 
 def bias_name(bias: str, cell: str = "") -> str:
     """A biased context, and of what files hold side by side which."""
-    return f"{_POPULATIONS.get(bias, bias)}{f' ({cell})' if cell else ''}"
+    return f"{_POPULATIONS.get(bias, bias)}{f', {cell}' if cell else ''}"
 
 
 def reader(detector: str) -> str:
