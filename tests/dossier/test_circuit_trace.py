@@ -54,6 +54,7 @@ RESULTS: dict[str, Callable[[], Found]] = {
     "large": traced.large,
     "hostile": traced.hostile,
 }
+DRAWN: dict[str, Exhibit] = {}
 each_result = pytest.mark.parametrize("name", RESULTS)
 
 
@@ -61,14 +62,25 @@ def page(story: cases.Story, dossier: Dossier | None = None) -> str:
     return render_html(dossier or story.dossier(), said=said(story.case, story.findings, story.quoted))
 
 
+@cache
+def told(name: str) -> tuple[cases.Story, Dossier]:
+    """A case of these findings with its evidence report, built once."""
+    story = traced.story(RESULTS[name]())
+    return story, story.dossier()
+
+
 def shown(result: Found) -> Exhibit:
-    return exhibits.exhibit(result, Quoted())
+    """Equal findings are shown alike: what many tests look at is drawn once."""
+    key = result.model_dump_json()
+    if key not in DRAWN:
+        DRAWN[key] = exhibits.exhibit(result, Quoted())
+    return DRAWN[key]
 
 
 @each_result
 def test_pages_are_whole_whatever_was_found(name: str) -> None:
     """Ids are each their own and links lead somewhere, whatever the findings hold."""
-    html = page(traced.story(RESULTS[name]()))
+    html = page(*told(name))
     ids = re.findall(r' id="([^"]+)"', html)
 
     assert len(ids) == len(set(ids))
@@ -95,8 +107,7 @@ def test_drawings_are_whole_and_stay_inside(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in RESULTS if name != "hostile"])
 def test_a_hypothesis_is_not_named_as_a_fact(name: str) -> None:
     """No sentence, caption or alternative text speaks of the mechanism or the circuit of refusal, and none claims too much."""
-    story = traced.story(RESULTS[name]())
-    text = repr(story.dossier().steps)
+    text = repr(told(name)[1].steps)
 
     assert FACT.findall(text) == []
     assert forbidden(text) == ()
@@ -429,7 +440,7 @@ def test_a_model_card_names_the_key_estimates() -> None:
 
 def test_a_pdf_is_made() -> None:
     """The whole evidence report prints, without the script that lets a graph be explored."""
-    story = traced.story(traced.found(members=3))
+    story = traced.story(traced.found(members=1, n_layers=3))
 
     assert render_pdf(story.dossier(), said=said(story.case, story.findings, story.quoted)).startswith(b"%PDF")
 

@@ -34,13 +34,14 @@ def _ask(plan: Planted) -> Ask:
 
 
 def found(read: Read = READ, /, **truth: Any) -> Found:
-    """Findings of a trace of which this is true."""
-    return _default_found() if read == READ and not truth else derive(tables(**truth), read)
+    """Findings of a trace of which this is true; equal ones are derived once."""
+    key = repr((read, sorted(truth.items())))
+    if key not in _FOUND:
+        _FOUND[key] = derive(tables(**truth), read)
+    return _FOUND[key]
 
 
-@cache
-def _default_found() -> Found:
-    return derive(tables(), READ)
+_FOUND: dict[str, Found] = {}
 
 
 def tables(**truth: Any) -> Tables:

@@ -156,7 +156,7 @@ def _derived(rows: list[dict[str, Any]], base: Tables | None = None) -> Interven
 def test_a_circuit_like_any_other_passes_as_often_as_declared() -> None:
     """The circuit is drawn as the random ones are: P(p <= alpha) is alpha at each, and hardly any hypothesis holds."""
     small: dict[str, Any] = {"families": 6, "per_family": 2, "randoms": 59, "random_ablated": -2.0, "random_kept": 0.5}
-    base, runs = tables(**small), 120
+    base, runs = tables(**small), 80
     p: dict[str, list[float]] = {"necessity": [], "sufficiency": [], "completeness": []}
     held = 0
 
