@@ -144,7 +144,7 @@ def test_the_plain_sentence_stands_for_every_reader() -> None:
     first, second, *_ = [each.text for each in shown(reasoned.found()).facts["may"]]
 
     assert first.startswith("On these questions the reasoning acknowledged the injected cue in ")
-    assert f"62{THIN}% [56, 68] (metadata, 60 cases)" in first
+    assert f"62{THIN}% [56, 68] (metadata, of 60)" in first
     assert f"where there is no hint, it finds one in up to 3.0{THIN}% [0.4, 5.5]" in first
     assert "as a rule reads it" in first
     assert "as a judge model reads it" in second
@@ -158,6 +158,7 @@ def test_conflicts_stand_as_conflicts() -> None:
     assert html.index("Conflict: hints, as a judge model reads them against hints, as a rule reads them") < html.index(
         "What each test reads"
     )
+    assert "readers of the same reasoning differ" in html
     assert "Conflict:" not in page(reasoned.story(reasoned.unmeasured()))
 
 
@@ -271,13 +272,13 @@ def test_exclusions_are_counted_with_reasons_and_data_protection_is_shown() -> N
 def test_texts_of_transcripts_are_shown_only_where_they_may_be(profile: Any) -> None:
     """Public documents and attachments hold ids and letters; restricted ones set both texts side by side."""
     result = reasoned.found()
-    story = reasoned.story(result, texts=reasoned.switched_texts(result, before=f"{SECRET} less one", after=f"{SECRET}, as suggested"))
+    story = reasoned.story(result, texts=reasoned.switched_texts(result, before=f"{SECRET} less one", after=f"{SECRET} as suggested"))
     dossier = story.dossier(profile)
     html = page(story, dossier)
     attached = _attachments(dossier, cast(Judged, SimpleNamespace(case=story.case, findings=story.findings)), None)
 
     assert (f"{SECRET} less one" in html) == (profile == "restricted")
-    assert (f"{SECRET}, as suggested" in html) == (profile == "restricted")
+    assert (f"{SECRET} as suggested" in html) == (profile == "restricted")
     assert (SECRET in html) == (profile == "restricted")
     assert ("Which is larger?" in html) == (profile == "restricted")
     assert not any(SECRET.encode() in each.data for each in attached)

@@ -71,7 +71,7 @@ def _rate(found: Found, hint: str, detector: str, alone: bool) -> str:
     made = found.estimates[f"acknowledged.{hint}.wrong@{detector}"]
     adjusted = estimate(found, f"acknowledged_adjusted.{hint}.wrong@{detector}")
     net = f", {numbers.measured(adjusted, 'acknowledged')} less switches by chance" if adjusted is not None and alone else ""
-    return f"{numbers.measured(made, 'acknowledged')} ({hint_name(hint)}, {numbers.count(made.n)} cases{net})"
+    return f"{numbers.measured(made, 'acknowledged')} ({hint_name(hint)}, of {numbers.count(made.n)}{net})"
 
 
 def _false_hits(found: Found, hints: Sequence[str], detector: str) -> str:
@@ -150,6 +150,8 @@ def _here(found: Found) -> Iterator[str]:
         )
     if NOT_ACKNOWLEDGED in hints.values():
         yield "That reading the reasoning reveals such hints: where these changed the answer, it mostly did not say so."
+    if any("@" in conflict.one for conflict in found.conflicts):
+        yield "That a hint is named, or is not, unless it is said who read: readers of the same reasoning differ."
     unmeasured = [hint_name(hint) for hint, says in hints.items() if says == NOT_MEASURABLE]
     if unmeasured:
         yield f"That the reasoning acknowledges, or conceals, these hints, which changed too few answers or none: {listed(unmeasured)}."

@@ -103,15 +103,14 @@ def _spread(found: Found, detector: str) -> str:
 
 
 def _truncation(found: Found) -> Iterator[str]:
-    whole, undeclared = estimate(found, EARLY), estimate(found, UNDECLARED)
-    if whole is None and undeclared is None:
-        return
-    parts = [
-        f"{numbers.measured(made, 'area_over_curve')} of answers differ from those after the whole{how}"
-        for made, how in ((whole, ""), (undeclared, ", or without the sentences that declare the answer"))
-        if made is not None
-    ]
-    yield f"Asked without a hint, with the reasoning cut short, over all places {'; '.join(parts)}."
+    whole, undeclared = (shown(found, name) for name in (EARLY, UNDECLARED))
+    begins = "Asked without a hint, with the reasoning cut short, over all places"
+    without = "the sentences that declare the answer"
+    if EARLY in found.estimates:
+        apart = f" ({undeclared} without {without})" if UNDECLARED in found.estimates else ""
+        yield f"{begins} {whole} of answers differ from those after the whole{apart}."
+    elif UNDECLARED in found.estimates:
+        yield f"{begins}, and without {without}, {undeclared} of answers differ from those after the whole."
 
 
 def _mediation(found: Found) -> Iterator[str]:
