@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from scipy import special
 
 from safetycase.evidence.estimates import Estimates
 from safetycase.evidence.kinds.cot_faithfulness.findings import BiasCounts
@@ -113,10 +113,10 @@ def _mcnemar(with_bias: int, against: int, n: int, sign: int) -> tuple[Null, ...
     differ = with_bias + against
     if not differ:
         return ()
-    coin = distributions.binom(differ, 0.5)
-    p = max(float(coin.sf(with_bias - 1)), SMALLEST_P)
+    at_most = special.bdtr(np.arange(differ + 1), differ, 0.5)
+    p = max(float(special.bdtrc(with_bias - 1, differ, 0.5)) if with_bias else 1.0, SMALLEST_P)
     # Adding 0 makes a zero of either sign the plain one.
-    net = sorted(sign * (2 * float(coin.ppf(q)) - differ) / n + 0.0 for q in (0.05, 0.5, 0.95))
+    net = sorted(sign * (2 * float(np.searchsorted(at_most, q)) - differ) / n + 0.0 for q in (0.05, 0.5, 0.95))
     quantiles = dict(zip(("0.05", "0.5", "0.95"), net, strict=True))
     what = f"McNemar's exact test: the {differ} questions whose answers differ fall either way by chance (questions as independent)"
     return (Null(what=what, n=differ, quantiles=quantiles, p=min(p, 1.0)),)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from scipy import special
 
 from safetycase.evidence import stats
 from safetycase.evidence.estimates import Estimates, null_record
@@ -127,9 +127,16 @@ def _gap(one: int, other: int, read: Read) -> float:
 def _chance_of_gap(worse: int, better: int, accuracy: float, gap: float) -> float:
     """P(share of right answers of the second - of the first >= gap), both binomial with one accuracy."""
     first, second = np.arange(worse + 1), np.arange(better + 1)
-    below, above = distributions.binom.pmf(first, worse, accuracy), distributions.binom.pmf(second, better, accuracy)
+    below, above = _binomial(first, worse, accuracy), _binomial(second, better, accuracy)
     apart = second[None, :] / better - first[:, None] / worse >= gap
     return float(np.clip((below[:, None] * above[None, :] * apart).sum(), 0.0, 1.0))
+
+
+def _binomial(successes: NDArray[np.int64], n: int, p: float) -> NDArray[np.float64]:
+    """P(so many of n), each with probability p; `scipy.stats` would bring far more than this, torch among it where that is installed."""
+    ways = special.gammaln(n + 1) - special.gammaln(successes + 1) - special.gammaln(n - successes + 1)
+    found: NDArray[np.float64] = np.exp(ways + special.xlogy(successes, p) + special.xlog1py(n - successes, -p))
+    return found
 
 
 def _pairs(seen: Observed, rows: Sequence[Row]) -> list[PairOfTwo]:
