@@ -91,7 +91,13 @@ def reasoner(architecture: str = "llama", *, seed: int = 0, tokenizer: Any = Non
 
 def organism_sized() -> LoadedModel:
     """Random weights in the shape of the bundled organisms that reason: about a million parameters."""
-    shape: dict[str, Any] = {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 320}
+    shape: dict[str, Any] = {
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "intermediate_size": 320,
+    }
     return reasoner(tokenizer=trained_tokenizer(), vocab_size=512, max_position_embeddings=8192, **shape)
 
 
