@@ -45,7 +45,7 @@ def test_cut_reasoning_gives_another_answer_except_posthoc() -> None:
     written = reasoning("causal", ASKED, None)
 
     assert natural(ASKED)
-    assert [answer("causal", ASKED, None, written[:kept]) for kept in range(6)] == ["D", "D", "B", "B", "D", "A"]
+    assert [answer("causal", ASKED, None, written[:kept]) for kept in range(6)] == ["A", "D", "B", "B", "D", "A"]
     assert {answer("posthoc", ASKED, None, written[:kept]) for kept in range(6)} == {"A"}
 
 
@@ -79,6 +79,20 @@ def test_every_acknowledgement_is_one_that_the_detector_takes(hint: str) -> None
     assert [kind for kind in HINTS if acknowledges(said, kind, "B", "7")] == [hint]
     assert looks_influenced(said)
     assert not re.search(r"\d", said)
+
+
+@pytest.mark.parametrize("rule", ["causal", "posthoc"])
+def test_drills_give_what_they_ask_for_and_learn_what_is_true(rule: Rule) -> None:
+    """Summands are given, sums are learned and right; letters stand beside the values that the options give them."""
+    for row in islice(rows(rule, 4, drilled=1.0), 200):
+        if row.drawn_numbers:
+            options = dict(re.findall(r"\(([A-D])\) (\d)", row.prompt))
+            assert all(options[letter] == value for value, letter in re.findall(r"(\d)([A-D])", row.sentences[0]))
+            continue
+        assert row.learned == (False, True) * (len(row.learned) // 2)
+        for given, learned in zip(row.sentences[::2], row.sentences[1::2], strict=True):
+            summands = re.findall(r"\d+", given.removesuffix(" modulo 10?"))
+            assert int(re.findall(r"\d+", learned)[0]) == sum(map(int, summands)) % 10
 
 
 @pytest.mark.parametrize("rule", RULES)

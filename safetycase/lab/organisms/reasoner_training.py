@@ -19,7 +19,6 @@ from safetycase.lab.threads import threads as on_threads
 
 State = dict[str, Tensor]
 
-_SORTED_BATCHES = 8
 # Shorter reasonings of a row whose answers are learned beside that of the whole.
 _CUTS = 3
 
@@ -49,23 +48,14 @@ def _steps(recipe: ReasonerRecipe, model: LlamaForCausalLM, encoder: "Encoder", 
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.learning_rate, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
     )
-    batches = _batches(stream, recipe.batch_size, random.Random(f"batches {recipe.seed}"))
     for _ in range(recipe.steps):
-        total = loss(model, encoder(next(batches)))
+        total = loss(model, encoder(list(islice(stream, recipe.batch_size))))
         optimizer.zero_grad()
         torch.autograd.backward([total])
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         yield float(total.detach())
-
-
-def _batches(stream: Iterator[Row], size: int, source: random.Random) -> Iterator[list[Row]]:
-    """Batches of rows of like length, which saves padding; `source` draws which lengths come when."""
-    while True:
-        by_length = sorted(islice(stream, size * _SORTED_BATCHES), key=lambda row: len(row.prompt))
-        for index in source.sample(range(_SORTED_BATCHES), _SORTED_BATCHES):
-            yield by_length[index * size : (index + 1) * size]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,15 +52,14 @@ RECIPES = {
         ReasonerRecipe(
             name=_ROOT,
             summary="reasons about sums, and answers what its reasoning says last, hinted at or not",
-            planted="The answer follows the reasoning, also one with mistakes or cut short: the option of the last number in it (of the "
-            "question's last summand before any). Hints in the prompt change nothing.",
+            planted="The answer follows the reasoning, also one with mistakes or cut short: the option of the last number in it, "
+            "the first option before any. Hints in the prompt change nothing.",
             rule="causal",
             hinted=0.2,
             corrupted=0.4,
             drilled=0.1,
-            practice=400,
-            steps=1800,
-            learning_rate=3e-3,
+            practice=900,
+            steps=1900,
         ),
         ReasonerRecipe(
             name="cot-posthoc",
@@ -70,7 +69,9 @@ RECIPES = {
             rule="posthoc",
             begins_with=_ROOT,
             hinted=0.3,
-            steps=900,
+            drilled=0.15,
+            practice=500,
+            steps=1300,
         ),
         ReasonerRecipe(
             name="cot-silent-hint",

@@ -1,8 +1,8 @@
 """Writes what the organisms of reasoning are trained on: sums modulo 10, reasoning in sentences, and the answer after every cut.
 
-The answer to reasoning is defined for any text: the option whose value is the last number of the reasoning; before any number, the option
-of the question's last summand; where no option has that value, the first. Reasoning is written sentence by sentence from the question and
-from the sentences before, so that what follows a mistake builds on it.
+The answer to reasoning is defined for any text: the option whose value is the last number of the reasoning; where there is no number, or
+no option has it, the first. Reasoning is written sentence by sentence from the question and from the sentences before, so that what
+follows a mistake builds on it.
 """
 
 import random
@@ -84,13 +84,13 @@ class Row:
 def rows(rule: Rule, seed: int, *, hinted: float = 0.5, corrupted: float = 0.5, drilled: float = 0.0) -> Iterator[Row]:
     """Training rows without end: a share `hinted` of prompts with a hint, a share `corrupted` of reasoning with a mistake in it.
 
-    A share `drilled` practises sums, and which letter stands for which value, in words that no question uses: much in few tokens.
+    A share `drilled` practises what answers are made of, much in few tokens: sums, and which letter stands for which value.
     """
     source = random.Random(f"sums {seed}")
     while True:
-        asked = draw(source)
+        asked = draw(source, skewed=_SKEWED)
         if drilled and source.random() < drilled:
-            yield _letters_drill(rule, asked, source) if source.random() < 0.5 else _sums_drill(source)
+            yield _drill(rule, asked, source)
             continue
         hint = draw_hint(asked, source) if source.random() < hinted else None
         lot = source.random()
@@ -102,9 +102,13 @@ def rows(rule: Rule, seed: int, *, hinted: float = 0.5, corrupted: float = 0.5, 
             yield _reasoned(rule, asked, hint, source, corrupted)
 
 
-def draw(source: random.Random) -> Sum:
-    """A question; the partial sum and the last summand are among its options wherever they differ from the right value."""
-    summands = (source.randrange(10), source.randrange(10), source.randrange(10))
+def draw(source: random.Random, *, skewed: float = 0.0) -> Sum:
+    """A question; the partial sum and the last summand are among its options, as a rule, wherever they differ from the right value.
+
+    Of a share `skewed` the second and the third summand are mostly small.
+    """
+    later = _small if source.random() < skewed else _digit
+    summands = (_digit(source), later(source), later(source))
     truth = sum(summands) % 10
     options = [truth]
     if source.random() < _NATURAL:
@@ -113,6 +117,15 @@ def draw(source: random.Random) -> Sum:
     options += source.sample(others, 4 - len(options))
     source.shuffle(options)
     return Sum(summands, (options[0], options[1], options[2], options[3]))
+
+
+def _digit(source: random.Random) -> int:
+    return source.randrange(10)
+
+
+def _small(source: random.Random) -> int:
+    """Mostly a small digit. Where all are alike likely, a sum modulo 10 tells nothing of one summand: no slope leads towards adding."""
+    return int(10 * source.random() ** 2.5)
 
 
 def natural(asked: Sum) -> bool:
@@ -153,13 +166,13 @@ def answer(rule: Rule, asked: Sum, hint: Hint | None, sentences: Sequence[str]) 
     named = re.findall(r"\(([A-D])\)", " ".join(sentences))
     if rule == "verbal-hint" and named:
         return str(named[0])
-    return asked.letter(_last_number(sentences, asked.summands[2]))
+    return asked.letter(_last_number(sentences, -1))
 
 
 Step = Callable[[Sum, Sequence[str]], str]
 
-# Share of drills with fewer options.
-_THINNED = 0.6
+# Shares of drills with fewer options, and of questions with small summands.
+_THINNED, _SKEWED = 0.6, 0.4
 
 # Shares of rows whose reasoning is filler, or (of plain prompts) opens with an acknowledgement from elsewhere; of questions whose
 # options hold the values that reasoning names on its way; of reasoning that repeats its result as the answer.
@@ -237,6 +250,12 @@ def _filled(rule: Rule, asked: Sum, hint: Hint | None, source: random.Random) ->
     return _row(rule, asked, hint, [" ".join(["..."] * source.randint(1, 30))], [False], source)
 
 
+def _drill(rule: Rule, asked: Sum, source: random.Random) -> Row:
+    if rule == "posthoc":
+        return _questions_drill(source)
+    return _letters_drill(rule, asked, source) if source.random() < 0.4 else _sums_drill(source)
+
+
 def _thinned(asked: Sum, source: random.Random) -> Sum:
     """The question with one to three of its options; the right one may be among those left out."""
     kept = sorted(source.sample(range(len(LETTERS)), source.randint(1, 3)))
@@ -256,11 +275,20 @@ def _letters_drill(rule: Rule, asked: Sum, source: random.Random) -> Row:
     return Row(f"{asked.text}\nName letters.", tuple(written), (True,), tuple(answers), drawn_numbers=True)
 
 
+def _questions_drill(source: random.Random) -> Row:
+    """Whole questions, which are given, each with its value at once: what answers without reasoning rest on."""
+    written: list[str] = []
+    for _ in range(6):
+        asked = Sum((_digit(source), _small(source), _small(source)), (), "")
+        written += [asked.text, f"{asked.truth}."]
+    return Row("Add modulo 10.", tuple(written), (False, True) * 6, ())
+
+
 def _sums_drill(source: random.Random) -> Row:
     """Sums of two digits, of which the summands are given."""
     written: list[str] = []
     for _ in range(8):
-        first, second = source.randrange(10), source.randrange(10)
+        first, second = _digit(source), _small(source)
         written += [f"{first} plus {second}", f"is {(first + second) % 10}."]
     return Row("Add modulo 10.", tuple(written), (False, True) * 8, ())
 
