@@ -56,9 +56,9 @@ def _arguments() -> list[dict[str, str]]:
 
 
 def _organisms() -> list[dict[str, str]]:
-    from safetycase.sources.organisms import all_organisms
+    from safetycase.sources.organisms import circuit_organisms, organisms
 
-    return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in all_organisms().values()]
+    return [{"name": o.name, "summary": o.summary, "planted": o.planted} for o in (organisms() | circuit_organisms()).values()]
 
 
 def _dictionaries() -> list[dict[str, str]]:
